@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Central lists: the spans of one class that are in nobody's hands, partial
+ * and full, each by the parity of the span's sweepgen.
+ *
+ * A listed span has the current sweepgen (swept) or the one before (unswept),
+ * so its own parity says where it is, and a cycle, which adds one to the
+ * heap's sweepgen, turns swept into unswept without touching a list.  Every
+ * addition reads the heap's sweepgen under the central's lock, and a cycle
+ * passes through all these locks (hspan_central_sync()) before another may
+ * start, so sweepgen moves by at most one while a lock is held.
+ */
+#include "internal.h"
+
+void hspan_central_init(struct hspan_central *central)
+{
+	spin_lock_init(&central->lock);
+	central->full_budget = HSPAN_FULL_BUDGET;
+}
+
+static void hspan_stack_push(struct hspan_stack *stack,
+			     struct hspan_sdesc *desc)
+{
+	desc->next = stack->top;
+	stack->top = desc;
+	WRITE_ONCE(stack->nr, stack->nr + 1);
+}
+
+static struct hspan_sdesc *hspan_stack_pop(struct hspan_stack *stack)
+{
+	struct hspan_sdesc *desc = stack->top;
+
+	if (desc) {
+		stack->top = desc->next;
+		WRITE_ONCE(stack->nr, stack->nr - 1);
+	}
+	return desc;
+}
+
+/*
+ * Show clients how many spans are unswept.  No lock orders the stores of
+ * different CPUs, so whoever stored looks again: the last one to store saw
+ * every change before it, and every change after it has a store of its own.
+ */
+void hspan_control_unswept(struct hspan_heap *heap)
+{
+	struct hspan_control *control = READ_ONCE(heap->control);
+	u32 shown;
+
+	if (!control)
+		return;
+	do {
+		shown = hspan_nr_unswept(heap);
+		WRITE_ONCE(control->nr_unswept, shown);
+		smp_mb();
+	} while (shown != hspan_nr_unswept(heap));
+}
+
+/* The span's sweepgen, nfree and class are set; list it accordingly. */
+static void hspan_central_push(struct hspan_heap *heap,
+			       struct hspan_central *central,
+			       struct hspan_sdesc *desc)
+{
+	unsigned int parity = desc->sweepgen & 1;
+
+	lockdep_assert_held(&central->lock);
+	WRITE_ONCE(desc->state, HSPAN_STATE_LISTED);
+	atomic_inc(&heap->nr_listed[parity]);
+	hspan_stack_push(desc->nfree ? &central->partial[parity] :
+				       &central->full[parity], desc);
+}
+
+/*
+ * List a span that was last swept in @sweepgen.  If that is the cycle before,
+ * check and count are one step as a cycle sees it, which holds the heap lock
+ * too and does not start while unswept spans are counted.
+ */
+static int hspan_central_list(struct hspan_heap *heap,
+			      struct hspan_central *central,
+			      struct hspan_sdesc *desc, u32 nfree, u32 sweepgen)
+{
+	int err = 0;
+
+	lockdep_assert_held(&central->lock);
+	if (sweepgen == READ_ONCE(heap->sweepgen)) {
+		WRITE_ONCE(desc->nfree, nfree);
+		WRITE_ONCE(desc->sweepgen, sweepgen);
+		hspan_central_push(heap, central, desc);
+		return 0;
+	}
+	spin_lock(&heap->lock);
+	if (sweepgen + 1 == heap->sweepgen) {
+		WRITE_ONCE(desc->nfree, nfree);
+		WRITE_ONCE(desc->sweepgen, sweepgen);
+		hspan_central_push(heap, central, desc);
+	} else {
+		err = -EINVAL;
+	}
+	spin_unlock(&heap->lock);
+	if (!err)
+		hspan_control_unswept(heap);
+	return err;
+}
+
+/**
+ * hspan_central_put() - take a span back from its holder
+ * @heap: the heap
+ * @desc: the span, claimed
+ * @nfree: its free slots, not all of them; 0 = treat it as full
+ * @sweepgen: the cycle it was last swept in
+ *
+ * Return: 0, or -EINVAL if @sweepgen is neither the current one nor the one
+ * before; the span is untouched then.
+ */
+int hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc,
+		      u32 nfree, u32 sweepgen)
+{
+	struct hspan_central *central = &heap->central[desc->span_class];
+	int err;
+
+	spin_lock(&central->lock);
+	err = hspan_central_list(heap, central, desc, nfree, sweepgen);
+	if (!err)
+		central->puts++;
+	spin_unlock(&central->lock);
+	return err;
+}
+
+/* Take a span from a CPU cache, whose lock is held; it cannot be too old. */
+void hspan_central_add(struct hspan_heap *heap, struct hspan_sdesc *desc)
+{
+	struct hspan_central *central = &heap->central[desc->span_class];
+
+	spin_lock(&central->lock);
+	if (hspan_central_list(heap, central, desc, desc->nfree,
+			       desc->sweepgen))
+		hspan_heap_warn("span %u: cached over two cycles", desc->page);
+	spin_unlock(&central->lock);
+}
+
+/*
+ * Take a span whose holder is gone.  What it did with the span is not known:
+ * full, and unswept if a cycle began since it was handed out.
+ */
+void hspan_central_adopt(struct hspan_heap *heap, struct hspan_sdesc *desc)
+{
+	struct hspan_central *central = &heap->central[desc->span_class];
+	u32 sweepgen;
+
+	spin_lock(&central->lock);
+	do {
+		sweepgen = READ_ONCE(heap->sweepgen);
+		if (desc->sweepgen != sweepgen)
+			sweepgen--;
+	} while (hspan_central_list(heap, central, desc, 0, sweepgen));
+	spin_unlock(&central->lock);
+}
+
+/* Hand @desc over; whether it is swept the receiver must know. */
+static void hspan_central_hand_out(struct hspan_heap *heap,
+				   struct hspan_sdesc *desc, u32 holder,
+				   struct hspan_span *span)
+{
+	u16 flags = 0;
+
+	atomic_dec(&heap->nr_listed[desc->sweepgen & 1]);
+	if (desc->sweepgen != READ_ONCE(heap->sweepgen))
+		flags = HSPAN_SPAN_UNSWEPT;
+	hspan_desc_tell(desc, flags, span);
+	hspan_desc_hand_over(desc, holder);
+}
+
+static u32 hspan_central_take(struct hspan_heap *heap, u32 holder,
+			      struct hspan_stack *stack,
+			      struct hspan_span *spans, u32 nr)
+{
+	struct hspan_sdesc *desc;
+	u32 n;
+
+	for (n = 0; n < nr; n++) {
+		desc = hspan_stack_pop(stack);
+		if (!desc)
+			break;
+		hspan_central_hand_out(heap, desc, holder, &spans[n]);
+	}
+	return n;
+}
+
+/*
+ * Full unswept spans may turn out to have free slots.  After a budget of them
+ * that get handed out, one turn goes to free pages, so that no allocation has
+ * to sweep through a whole heap of live objects.
+ */
+static u32 hspan_central_take_full(struct hspan_heap *heap,
+				   struct hspan_central *central, u32 holder,
+				   unsigned int parity,
+				   struct hspan_span *spans, u32 nr)
+{
+	u32 n;
+
+	if (!central->full_budget) {
+		central->full_budget = HSPAN_FULL_BUDGET;
+		return 0;
+	}
+	n = hspan_central_take(heap, holder, &central->full[parity], spans,
+			       min(nr, central->full_budget));
+	central->full_budget -= n;
+	return n;
+}
+
+/**
+ * hspan_central_get() - hand out spans that may have free slots
+ * @heap: the heap
+ * @holder: who gets them
+ * @span_class: their class
+ * @spans: filled in
+ * @nr: how many are wanted
+ *
+ * Return: how many: swept ones first, then unswept, then full unswept if
+ * there is nothing else.
+ */
+u32 hspan_central_get(struct hspan_heap *heap, u32 holder, u32 span_class,
+		      struct hspan_span *spans, u32 nr)
+{
+	struct hspan_central *central = &heap->central[span_class];
+	unsigned int swept, unswept;
+	u32 n, stale = 0;
+
+	spin_lock(&central->lock);
+	swept = READ_ONCE(heap->sweepgen) & 1;
+	unswept = swept ^ 1;
+	n = hspan_central_take(heap, holder, &central->partial[swept], spans,
+			       nr);
+	stale = hspan_central_take(heap, holder, &central->partial[unswept],
+				   spans + n, nr - n);
+	if (!n && !stale)
+		stale = hspan_central_take_full(heap, central, holder, unswept,
+						spans, nr);
+	n += stale;
+	central->hits += n;
+	spin_unlock(&central->lock);
+	if (stale)
+		hspan_control_unswept(heap);
+	return n;
+}
+
+/**
+ * hspan_central_sweep() - hand out unswept spans of one class
+ * @heap: the heap
+ * @holder: who gets them
+ * @span_class: their class
+ * @spans: filled in
+ * @nr: how many are wanted
+ *
+ * Return: how many.
+ */
+u32 hspan_central_sweep(struct hspan_heap *heap, u32 holder, u32 span_class,
+			struct hspan_span *spans, u32 nr)
+{
+	struct hspan_central *central = &heap->central[span_class];
+	unsigned int unswept = (READ_ONCE(heap->sweepgen) + 1) & 1;
+	u32 n;
+
+	if (!READ_ONCE(central->full[unswept].nr) &&
+	    !READ_ONCE(central->partial[unswept].nr))
+		return 0;
+	spin_lock(&central->lock);
+	unswept = (READ_ONCE(heap->sweepgen) + 1) & 1;
+	n = hspan_central_take(heap, holder, &central->full[unswept], spans,
+			       nr);
+	n += hspan_central_take(heap, holder, &central->partial[unswept],
+				spans + n, nr - n);
+	central->hits += n;
+	spin_unlock(&central->lock);
+	return n;
+}
+
+/* Wait until nobody works with a sweepgen read before now. */
+void hspan_central_sync(struct hspan_heap *heap)
+{
+	unsigned int i;
+
+	for (i = 0; i < HSPAN_NR_SPAN_CLASSES; i++) {
+		spin_lock(&heap->central[i].lock);
+		spin_unlock(&heap->central[i].lock);
+	}
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The span heap: which pages are whose.  Page heap, central lists and CPU
+ * caches of one arena; the same source serves the kernel module and, through
+ * userlib/shim, the library's embedded backend.  It knows lists, bitmaps,
+ * locks and per-CPU slots, and nothing of files, page tables or objects.
+ *
+ * Lock order (outer first; nothing that sleeps is called under any of them):
+ *
+ *	hspan_cpu_cache.lock -> hspan_central.lock -> hspan_heap.lock
+ *
+ * Two CPU caches are never locked at once, nor two centrals.
+ *
+ * Who owns a span.  At any instant a span is in exactly one of these states
+ * (hspan_sdesc.state), and only its owner may change it:
+ *
+ *	HELD     by the client named in .holder, who alone may sweep it,
+ *	         allocate from it and put it back;
+ *	CACHED   in one CPU cache (its lock): swept, with a free slot;
+ *	LISTED   on one central list (its lock);
+ *	FREE     no span: pages belong to the page heap (heap lock).
+ *
+ * A put claims the span by moving .holder from the client to 0 with one
+ * compare-and-exchange: of two racing puts one gets EALREADY, and a client
+ * cannot put what it does not hold.  Descriptors live in their block's
+ * hspan_block, which is published once with a release store and freed only
+ * with the heap, so looking one up needs no lock.
+ *
+ * Sweepgen.  heap->sweepgen counts cycles from 1.  A span is swept when its
+ * .sweepgen equals the heap's.  Each central keeps two sets of lists, picked
+ * by the parity of sweepgen: a cycle turns "swept" into "unswept" by adding
+ * one, once CPU caches are flushed, and is refused while old unswept spans
+ * are still listed.  Spans held across a cycle are put back with the
+ * sweepgen of their last sweep, and join the unswept.
+ *
+ * What is known to be zero.  A block comes zeroed from its source.  A page
+ * is dirty from the first time a span with that page is handed out; a span
+ * none of whose pages is dirty is handed out FRESH.
+ */
+#ifndef _HUGESPAN_HEAP_H
+#define _HUGESPAN_HEAP_H
+
+#ifdef __KERNEL__
+#include <linux/bitmap.h>
+#include <linux/errno.h>
+#include <linux/list.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#else
+#include "hspan_shim.h"
+#endif
+#include <linux/hugespan.h>
+
+#include "sizeclass.h"
+
+struct hspan_heap;
+
+/**
+ * struct hspan_heap_ops - what the heap asks of the arena that owns it
+ * @block_get: back block @block with zeroed memory.  May sleep; called with
+ *	no lock held, never twice for a block without a block_put between.
+ *	0 or -ENOMEM, -EDQUOT.
+ * @page_map: the %HSPAN_BLOCK_PAGES page map entries of @block.  Called once
+ *	a block, after its first block_get; may sleep; NULL = no memory.  They
+ *	stay valid, and are written by the heap, for as long as the heap lives.
+ * @block_put: @block has no span and no page map entry left and its memory
+ *	may go.  May sleep; no lock held.
+ */
+struct hspan_heap_ops {
+	int (*block_get)(struct hspan_heap *heap, u32 block);
+	u32 *(*page_map)(struct hspan_heap *heap, u32 block);
+	void (*block_put)(struct hspan_heap *heap, u32 block);
+};
+
+/*
+ * Everything below returns 0 or a count on success and a negative errno
+ * otherwise, and may be called from any number of threads at once.  Calls
+ * marked "sleeps" need process context.
+ */
+
+/* Make a heap over @nr_blocks blocks of addresses.  Sleeps. */
+struct hspan_heap *hspan_heap_create(const struct hspan_heap_ops *ops,
+				     void *priv, u32 nr_blocks);
+
+/*
+ * Put every block still held to its source and free the heap.  No other call
+ * may be running; spans still held are simply forgotten.  Sleeps.
+ */
+void hspan_heap_destroy(struct hspan_heap *heap);
+
+void *hspan_heap_priv(const struct hspan_heap *heap);
+
+/*
+ * Take up to @nr spans of @span_class for @holder (not 0).  @npages is for
+ * large spans, else 0.  Returns how many (at least 1), or -EINVAL, -ENOMEM,
+ * -EDQUOT, -ENOSPC.  Order: CPU cache, central partial swept, partial
+ * unswept, full unswept (a few), page heap.  Sleeps.
+ */
+int hspan_heap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
+		   u32 npages, u32 flags, struct hspan_span *spans, u32 nr);
+
+/*
+ * Give one span back; see struct hspan_put for the rules and errors
+ * (-ENOENT, -EPERM, -EALREADY, -EINVAL).  Does not sleep.
+ */
+int hspan_heap_put(struct hspan_heap *heap, u32 holder, u32 page, u32 nfree,
+		   u32 sweepgen);
+
+/* Take up to @nr unswept spans; 0 when none is listed.  Does not sleep. */
+int hspan_heap_sweep_next(struct hspan_heap *heap, u32 holder,
+			  struct hspan_span *spans, u32 nr);
+
+/* Start a cycle: returns 0 and the new sweepgen, or -EBUSY. */
+int hspan_heap_cycle(struct hspan_heap *heap, u32 *sweepgen);
+
+/* Move all spans in CPU caches to their central lists. */
+void hspan_heap_flush(struct hspan_heap *heap);
+
+/* Put up to @max free blocks to their source; returns how many.  Sleeps. */
+u64 hspan_heap_release(struct hspan_heap *heap, u64 max);
+
+/* Most blocks the heap may hold. */
+void hspan_heap_set_limit(struct hspan_heap *heap, u64 blocks);
+u64 hspan_heap_limit(const struct hspan_heap *heap);
+
+/*
+ * @holder is gone: everything it holds is listed as full, swept or unswept
+ * by the span's own sweepgen, for the next mark to decide about.  Returns
+ * how many spans that were.  Sleeps (a long walk).
+ */
+u64 hspan_heap_drop_holder(struct hspan_heap *heap, u32 holder);
+
+void hspan_heap_stats(struct hspan_heap *heap, struct hspan_arena_stats *st);
+
+/* Called after any change of what struct hspan_control shows; may be NULL. */
+void hspan_heap_set_control(struct hspan_heap *heap,
+			    struct hspan_control *control);
+
+/* How many spans of a class a CPU cache keeps; takes effect at once. */
+void hspan_heap_set_cache_depth(struct hspan_heap *heap, u32 depth);
+
+/*
+ * Walk every span; for debugfs, fdinfo and tests.  @fn sees a snapshot of
+ * each descriptor; a non-zero return ends the walk and is returned.
+ */
+struct hspan_span_info {
+	u32 page;
+	u32 npages;
+	u32 holder;
+	u32 nfree;
+	u32 sweepgen;
+	u16 span_class;
+	u16 state;
+};
+int hspan_heap_walk(struct hspan_heap *heap,
+		    int (*fn)(const struct hspan_span_info *info, void *arg),
+		    void *arg);
+
+/*
+ * Check every invariant that can be checked (lists against states, page map
+ * against descriptors, counters against sums); 0 or the number of faults
+ * found, each reported by hspan_heap_warn().  For tests; takes every lock.
+ */
+unsigned int hspan_heap_verify(struct hspan_heap *heap);
+
+#endif /* _HUGESPAN_HEAP_H */

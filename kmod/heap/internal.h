@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The span heap's inside: descriptors, blocks, lists, and what the page heap,
+ * the central lists and the CPU caches offer each other.
+ */
+#ifndef _HUGESPAN_HEAP_INTERNAL_H
+#define _HUGESPAN_HEAP_INTERNAL_H
+
+#include "heap.h"
+
+#ifdef __KERNEL__
+#include <linux/atomic.h>
+#include <linux/bitops.h>
+#include <linux/cache.h>
+#include <linux/compiler.h>
+#include <linux/kernel.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#endif
+
+#define hspan_heap_warn(fmt, ...) \
+	pr_warn("hugespan: heap: " fmt "\n", ##__VA_ARGS__)
+
+/* Blocks with equally long free runs are told apart by how full they are. */
+#define HSPAN_FULLNESS_SHIFT	5
+#define HSPAN_FULLNESS_LEVELS	(HSPAN_BLOCK_PAGES >> HSPAN_FULLNESS_SHIFT)
+#define HSPAN_NR_RUN_LISTS	((HSPAN_BLOCK_PAGES + 1) * HSPAN_FULLNESS_LEVELS)
+#define HSPAN_NOT_LISTED	HSPAN_NR_RUN_LISTS
+
+#define HSPAN_CACHE_DEPTH_MAX		8
+#define HSPAN_CACHE_DEPTH_DEFAULT	4
+
+/* Full unswept spans of a class handed out before new pages are tried. */
+#define HSPAN_FULL_BUDGET		8
+
+enum hspan_span_state {
+	HSPAN_STATE_FREE,	/* zero: what a new descriptor is */
+	HSPAN_STATE_HELD,
+	HSPAN_STATE_CACHED,
+	HSPAN_STATE_LISTED,
+};
+
+/**
+ * struct hspan_sdesc - what is known of the span that starts at one page
+ * @next: below it on a central list (central lock)
+ * @page: the page this describes; constant
+ * @holder: client that has the span, or 0; moved by cmpxchg, see heap.h.
+ *	While it is 0, whoever moved it there owns the fields below.
+ * @npages: pages of the span
+ * @sweepgen: cycle in which it was last swept, as far as we were told
+ * @nfree: free slots when last put back
+ * @span_class: size class * 2 + noscan
+ * @state: enum hspan_span_state
+ *
+ * All are read without a lock by the walk, hence written with WRITE_ONCE().
+ * 32 bytes, so that none lies across two cache lines.
+ */
+struct hspan_sdesc {
+	struct hspan_sdesc *next;
+	u32 page;
+	u32 holder;
+	u32 npages;
+	u32 sweepgen;
+	u16 nfree;
+	u8 span_class;
+	u8 state;
+};
+
+/**
+ * struct hspan_block - 2 MiB of the arena that were backed at least once
+ * @node: on heap->lists[@list] while that is not HSPAN_NOT_LISTED (heap lock)
+ * @sdesc: HSPAN_BLOCK_PAGES descriptors; constant
+ * @page_map: as many page map entries; constant.  Those of a span are
+ *	written by whoever owns the span.
+ * @index: number of the block; constant
+ * @list: which list it is on (heap lock)
+ * @nused: pages in spans (heap lock)
+ * @longest: pages in its longest free run (heap lock)
+ * @held: backed by memory (heap lock)
+ * @used: one bit a page: in a span (heap lock)
+ * @dirty: one bit a page: handed out since it was last zero (heap lock)
+ *
+ * Made at the block's first use, published by a release store to
+ * heap->blocks[], and kept as long as the heap.
+ */
+struct hspan_block {
+	struct list_head node;
+	struct hspan_sdesc *sdesc;
+	u32 *page_map;
+	u32 index;
+	u16 list;
+	u16 nused;
+	u16 longest;
+	bool held;
+	DECLARE_BITMAP(used, HSPAN_BLOCK_PAGES);
+	DECLARE_BITMAP(dirty, HSPAN_BLOCK_PAGES);
+};
+
+/* A stack of spans, linked by hspan_sdesc.next; its lock is its owner's. */
+struct hspan_stack {
+	struct hspan_sdesc *top;
+	u32 nr;
+};
+
+/**
+ * struct hspan_central - spans of one class that are in nobody's hands
+ * @lock: protects all other fields and the spans on the lists
+ * @partial: spans with a free slot, by parity of their sweepgen
+ * @full: spans with none, and those nothing is known about, likewise
+ * @full_budget: full unswept spans that get may still hand out before it
+ *	looks for free pages
+ * @hits: spans handed out by get and sweep_next
+ * @puts: spans taken back
+ */
+struct hspan_central {
+	spinlock_t lock;
+	struct hspan_stack partial[2];
+	struct hspan_stack full[2];
+	u32 full_budget;
+	u64 hits;
+	u64 puts;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct hspan_cpu_cache - swept spans with a free slot, ready for one CPU
+ * @lock: protects all other fields.  Any CPU may take it: a thread can move
+ *	between asking which CPU it is on and locking.
+ * @total: spans cached, all classes
+ * @hits: spans handed out
+ * @puts: spans taken back
+ * @nr: spans cached, by class
+ * @page: their first pages, latest last
+ *
+ * Slots hold page numbers, so that a later lock-free fast path (restartable
+ * sequences, or preemption off) can store one word and commit by @nr.
+ */
+struct hspan_cpu_cache {
+	spinlock_t lock;
+	u32 total;
+	u64 hits;
+	u64 puts;
+	u8 nr[HSPAN_NR_SPAN_CLASSES];
+	u32 page[HSPAN_NR_SPAN_CLASSES][HSPAN_CACHE_DEPTH_MAX];
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct hspan_heap - the heap of one arena
+ * @ops: what the arena does for us; constant
+ * @priv: the arena's; constant
+ * @nr_blocks: length of the address range; constant
+ * @cache_depth: spans a CPU cache keeps of each class (READ_ONCE)
+ * @sweep_hint: class where sweep_next last found one (READ_ONCE)
+ * @sweepgen: cycles so far (written under @lock; readers see heap.h)
+ * @nr_listed: spans on central lists, by parity of their sweepgen.  Changed
+ *	under the central's lock; additions to the unswept also under @lock,
+ *	so that a cycle cannot start between their check and their count.
+ * @caches: CPU caches
+ * @blocks: all blocks ever used; entries appear once, by release store
+ * @lock: the page heap's, protects all that follows
+ * @cycling: a cycle is being started
+ * @control: the page shown to clients, or NULL; set once.  @nr_unswept in it
+ *	is written without @lock, see hspan_control_unswept().
+ * @limit: most blocks to hold
+ * @nr_held: blocks backed
+ * @nr_reserved: blocks being backed at this moment
+ * @nr_free: blocks backed with no span in them
+ * @grown: blocks ever backed
+ * @released: blocks ever given back
+ * @pages_used: pages in spans
+ * @spans: spans that exist
+ * @hits: spans made
+ * @puts: spans ended by put
+ * @taken: one bit a block: backed, or on the way to or from that
+ * @busy: one bit a block: has spans, or on the way; clear = may be reserved
+ * @free: one bit a block: backed, no span; = @taken and not @busy
+ * @list_map: one bit for each of @lists that is not empty
+ * @lists: blocks with spans and free pages, by hspan_list_index()
+ * @central: central lists by span class, each with its own lock
+ */
+struct hspan_heap {
+	const struct hspan_heap_ops *ops;
+	void *priv;
+	u32 nr_blocks;
+	u32 cache_depth;
+	u32 sweep_hint;
+	u32 sweepgen;
+	atomic_t nr_listed[2];
+	struct hspan_cpu_cache __percpu *caches;
+	struct hspan_block **blocks;
+
+	spinlock_t lock ____cacheline_aligned_in_smp;
+	bool cycling;
+	struct hspan_control *control;
+	u64 limit;
+	u32 nr_held;
+	u32 nr_reserved;
+	u32 nr_free;
+	u64 grown;
+	u64 released;
+	u64 pages_used;
+	u64 spans;
+	u64 hits;
+	u64 puts;
+	unsigned long *taken;
+	unsigned long *busy;
+	unsigned long *free;
+	DECLARE_BITMAP(list_map, HSPAN_NR_RUN_LISTS);
+	struct list_head lists[HSPAN_NR_RUN_LISTS];
+
+	struct hspan_central central[HSPAN_NR_SPAN_CLASSES];
+};
+
+static inline u32 hspan_block_of(u32 page)
+{
+	return page / HSPAN_BLOCK_PAGES;
+}
+
+/* The block is known to exist, as a page of it is in our hands. */
+static inline struct hspan_block *hspan_block(struct hspan_heap *heap,
+					      u32 index)
+{
+	return smp_load_acquire(&heap->blocks[index]);
+}
+
+static inline struct hspan_sdesc *hspan_desc(struct hspan_heap *heap, u32 page)
+{
+	return &hspan_block(heap, hspan_block_of(page))
+			->sdesc[page % HSPAN_BLOCK_PAGES];
+}
+
+static inline u32 hspan_nelems(u32 span_class)
+{
+	return hspan_class_nelems[span_class / 2];
+}
+
+/* The span is ours; say what it is before it becomes @holder's. */
+static inline void hspan_desc_tell(const struct hspan_sdesc *desc, u16 flags,
+				   struct hspan_span *span)
+{
+	span->page = desc->page;
+	span->npages = desc->npages;
+	span->span_class = desc->span_class;
+	span->flags = flags;
+	span->nfree = desc->nfree;
+	span->sweepgen = desc->sweepgen;
+	span->reserved = 0;
+}
+
+/* Nothing of the span may be touched by us after this. */
+static inline void hspan_desc_hand_over(struct hspan_sdesc *desc, u32 holder)
+{
+	WRITE_ONCE(desc->state, HSPAN_STATE_HELD);
+	smp_store_release(&desc->holder, holder);
+}
+
+/* Spans listed that have still to be swept in this cycle. */
+static inline u32 hspan_nr_unswept(struct hspan_heap *heap)
+{
+	u32 sweepgen = READ_ONCE(heap->sweepgen);
+
+	return atomic_read(&heap->nr_listed[(sweepgen + 1) & 1]);
+}
+
+/* pageheap.c */
+int hspan_pageheap_init(struct hspan_heap *heap);
+void hspan_pageheap_exit(struct hspan_heap *heap);
+int hspan_pageheap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
+		       u32 npages, struct hspan_span *spans, u32 nr, bool grow);
+void hspan_pageheap_put(struct hspan_heap *heap, struct hspan_sdesc *desc);
+unsigned int hspan_list_index(const struct hspan_block *block);
+void hspan_control_blocks(struct hspan_heap *heap);
+
+/* grow.c */
+int hspan_grow_small(struct hspan_heap *heap, u32 npages,
+		     struct hspan_span *span);
+int hspan_grow_large(struct hspan_heap *heap, u32 npages,
+		     struct hspan_span *span);
+
+/* used by grow.c only */
+void hspan_run_take(struct hspan_heap *heap, struct hspan_block *block,
+		    u32 start, u32 npages, bool *fresh);
+void hspan_run_give(struct hspan_heap *heap, struct hspan_block *block,
+		    u32 start, u32 npages);
+
+/* central.c */
+void hspan_central_init(struct hspan_central *central);
+u32 hspan_central_get(struct hspan_heap *heap, u32 holder, u32 span_class,
+		      struct hspan_span *spans, u32 nr);
+u32 hspan_central_sweep(struct hspan_heap *heap, u32 holder, u32 span_class,
+			struct hspan_span *spans, u32 nr);
+int hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc,
+		      u32 nfree, u32 sweepgen);
+void hspan_central_add(struct hspan_heap *heap, struct hspan_sdesc *desc);
+void hspan_central_adopt(struct hspan_heap *heap, struct hspan_sdesc *desc);
+void hspan_central_sync(struct hspan_heap *heap);
+void hspan_control_unswept(struct hspan_heap *heap);
+
+/* cpucache.c */
+int hspan_cpucache_init(struct hspan_heap *heap);
+void hspan_cpucache_exit(struct hspan_heap *heap);
+u32 hspan_cpucache_get(struct hspan_heap *heap, u32 holder, u32 span_class,
+		       struct hspan_span *spans, u32 nr);
+bool hspan_cpucache_put(struct hspan_heap *heap, struct hspan_sdesc *desc,
+			u32 nfree, u32 sweepgen);
+void hspan_cpucache_flush(struct hspan_heap *heap);
+
+#endif /* _HUGESPAN_HEAP_INTERNAL_H */

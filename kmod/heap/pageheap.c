@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * The page heap: which pages of which block are in spans, and which run of
+ * free pages a new span gets.
+ *
+ * Blocks that have both spans and free pages are on lists by the length of
+ * their longest free run, and, where that is equal, by fullness.  The lowest
+ * list that fits gives a span to the block where it fits most tightly, the
+ * fullest among those, so that other blocks drain and can be given back.
+ * Free pages are coalesced by being neighbours in a bitmap.
+ */
+#include "internal.h"
+
+/* Longest free run first, and among equals the fullest block. */
+unsigned int hspan_list_index(const struct hspan_block *block)
+{
+	unsigned int nfree = HSPAN_BLOCK_PAGES - block->nused;
+
+	if (!block->nused || !block->longest)
+		return HSPAN_NOT_LISTED;
+	return block->longest * HSPAN_FULLNESS_LEVELS +
+	       (nfree >> HSPAN_FULLNESS_SHIFT);
+}
+
+static void hspan_block_unlist(struct hspan_heap *heap,
+			       struct hspan_block *block)
+{
+	if (block->list == HSPAN_NOT_LISTED)
+		return;
+	list_del(&block->node);
+	if (list_empty(&heap->lists[block->list]))
+		__clear_bit(block->list, heap->list_map);
+	block->list = HSPAN_NOT_LISTED;
+}
+
+/* Lower addresses go to the front, as far as one comparison can tell. */
+static void hspan_block_enlist(struct hspan_heap *heap,
+			       struct hspan_block *block, unsigned int index)
+{
+	struct list_head *list = &heap->lists[index];
+
+	if (list_empty(list) ||
+	    block->index < list_first_entry(list, struct hspan_block,
+					    node)->index)
+		list_add(&block->node, list);
+	else
+		list_add_tail(&block->node, list);
+	__set_bit(index, heap->list_map);
+	block->list = index;
+}
+
+static void hspan_block_relist(struct hspan_heap *heap,
+			       struct hspan_block *block)
+{
+	unsigned int index = hspan_list_index(block);
+
+	lockdep_assert_held(&heap->lock);
+	if (index == block->list)
+		return;
+	hspan_block_unlist(heap, block);
+	if (index != HSPAN_NOT_LISTED)
+		hspan_block_enlist(heap, block, index);
+}
+
+static void hspan_block_set_free(struct hspan_heap *heap,
+				 struct hspan_block *block, bool free)
+{
+	if (free == !!test_bit(block->index, heap->free))
+		return;
+	if (free) {
+		__clear_bit(block->index, heap->busy);
+		__set_bit(block->index, heap->free);
+		heap->nr_free++;
+	} else {
+		__set_bit(block->index, heap->busy);
+		__clear_bit(block->index, heap->free);
+		heap->nr_free--;
+	}
+}
+
+/* Tell clients; called with the heap lock held after any change. */
+void hspan_control_blocks(struct hspan_heap *heap)
+{
+	lockdep_assert_held(&heap->lock);
+	if (!heap->control)
+		return;
+	WRITE_ONCE(heap->control->blocks_held, heap->nr_held);
+	WRITE_ONCE(heap->control->blocks_free, heap->nr_free);
+}
+
+/*
+ * The shortest free run of @block with at least @npages, lowest address
+ * first, and in @left the longest run there will be once it is taken.
+ */
+static unsigned int hspan_best_run(const struct hspan_block *block,
+				   unsigned int npages, unsigned int *left)
+{
+	unsigned int best = HSPAN_BLOCK_PAGES, best_len = UINT_MAX, other = 0;
+	unsigned int start, end = 0, len;
+
+	for (;;) {
+		start = find_next_zero_bit(block->used, HSPAN_BLOCK_PAGES, end);
+		if (start >= HSPAN_BLOCK_PAGES)
+			break;
+		end = find_next_bit(block->used, HSPAN_BLOCK_PAGES, start);
+		len = end - start;
+		if (len >= npages && len < best_len) {
+			if (best_len != UINT_MAX)
+				other = max(other, best_len);
+			best = start;
+			best_len = len;
+		} else {
+			other = max(other, len);
+		}
+	}
+	*left = max(other, best_len - npages);
+	return best;
+}
+
+/* Longest run of free pages around the free page @page. */
+static unsigned int hspan_run_around(const struct hspan_block *block,
+				     unsigned int page)
+{
+	unsigned int below = find_last_bit(block->used, page);
+	unsigned int first = below < page ? below + 1 : 0;
+
+	return find_next_bit(block->used, HSPAN_BLOCK_PAGES, page) - first;
+}
+
+static unsigned int hspan_longest_run(const struct hspan_block *block)
+{
+	unsigned int longest = 0, start, end = 0;
+
+	for (;;) {
+		start = find_next_zero_bit(block->used, HSPAN_BLOCK_PAGES, end);
+		if (start >= HSPAN_BLOCK_PAGES)
+			return longest;
+		end = find_next_bit(block->used, HSPAN_BLOCK_PAGES, start);
+		longest = max(longest, end - start);
+	}
+}
+
+/* Mark free pages used; the caller then sets @longest and calls relist. */
+static void hspan_run_mark(struct hspan_heap *heap, struct hspan_block *block,
+			   u32 start, u32 npages, bool *fresh)
+{
+	u32 end = start + npages;
+
+	lockdep_assert_held(&heap->lock);
+	if (find_next_bit(block->dirty, end, start) < end)
+		*fresh = false;
+	bitmap_set(block->used, start, npages);
+	bitmap_set(block->dirty, start, npages);
+	block->nused += npages;
+	heap->pages_used += npages;
+	hspan_block_set_free(heap, block, false);
+}
+
+/**
+ * hspan_run_take() - take a certain run of free pages
+ * @heap: the heap, locked
+ * @block: a block held, with these pages free
+ * @start: first of them in the block
+ * @npages: how many
+ * @fresh: made false if one of them may not be zero
+ */
+void hspan_run_take(struct hspan_heap *heap, struct hspan_block *block,
+		    u32 start, u32 npages, bool *fresh)
+{
+	hspan_run_mark(heap, block, start, npages, fresh);
+	block->longest = hspan_longest_run(block);
+	hspan_block_relist(heap, block);
+}
+
+/**
+ * hspan_run_give() - make a run of pages free
+ * @heap: the heap, locked
+ * @block: the block they are in
+ * @start: first of them in the block
+ * @npages: how many
+ */
+void hspan_run_give(struct hspan_heap *heap, struct hspan_block *block,
+		    u32 start, u32 npages)
+{
+	lockdep_assert_held(&heap->lock);
+	bitmap_clear(block->used, start, npages);
+	block->nused -= npages;
+	block->longest = max_t(u32, block->longest,
+			       hspan_run_around(block, start));
+	heap->pages_used -= npages;
+	hspan_block_relist(heap, block);
+	hspan_block_set_free(heap, block, !block->nused);
+}
+
+/* The block to take @npages from, or NULL if none that is held has them. */
+static struct hspan_block *hspan_best_block(struct hspan_heap *heap,
+					    u32 npages)
+{
+	unsigned int index;
+
+	lockdep_assert_held(&heap->lock);
+	index = find_next_bit(heap->list_map, HSPAN_NR_RUN_LISTS,
+			      npages * HSPAN_FULLNESS_LEVELS);
+	if (index < HSPAN_NR_RUN_LISTS)
+		return list_first_entry(&heap->lists[index],
+					struct hspan_block, node);
+	if (!heap->nr_free)
+		return NULL;
+	return hspan_block(heap, find_first_bit(heap->free, heap->nr_blocks));
+}
+
+/* Take @npages (at most a block) from where they fit best. */
+static bool hspan_pages_take(struct hspan_heap *heap, u32 npages,
+			     struct hspan_span *span)
+{
+	struct hspan_block *block = hspan_best_block(heap, npages);
+	unsigned int start, left;
+	bool fresh = true;
+
+	if (!block)
+		return false;
+	start = hspan_best_run(block, npages, &left);
+	hspan_run_mark(heap, block, start, npages, &fresh);
+	block->longest = left;
+	hspan_block_relist(heap, block);
+	span->page = block->index * HSPAN_BLOCK_PAGES + start;
+	span->flags = fresh ? HSPAN_SPAN_FRESH : HSPAN_SPAN_EMPTY;
+	return true;
+}
+
+static u32 hspan_pages_take_many(struct hspan_heap *heap, u32 npages,
+				 struct hspan_span *spans, u32 nr)
+{
+	u32 n = 0;
+
+	if (npages > HSPAN_BLOCK_PAGES)
+		return 0;
+	spin_lock(&heap->lock);
+	while (n < nr && hspan_pages_take(heap, npages, &spans[n]))
+		n++;
+	heap->spans += n;
+	heap->hits += n;
+	if (n)
+		hspan_control_blocks(heap);
+	spin_unlock(&heap->lock);
+	return n;
+}
+
+/* The pages are ours; @entry 0 ends a span, another begins one. */
+static void hspan_page_map_set(struct hspan_heap *heap, u32 page, u32 npages,
+			       u32 entry)
+{
+	while (npages) {
+		u32 first = page % HSPAN_BLOCK_PAGES, i;
+		u32 n = min_t(u32, npages, HSPAN_BLOCK_PAGES - first);
+		u32 *map = hspan_block(heap, hspan_block_of(page))->page_map;
+
+		for (i = first; i < first + n; i++)
+			WRITE_ONCE(map[i], entry);
+		page += n;
+		npages -= n;
+	}
+}
+
+/*
+ * Pages have been taken for @span: make them a span of @holder.  The page
+ * map is complete before anyone can learn of the span or put it back.
+ */
+static void hspan_span_make(struct hspan_heap *heap, u32 holder,
+			    u32 span_class, u32 npages, struct hspan_span *span)
+{
+	struct hspan_sdesc *desc = hspan_desc(heap, span->page);
+
+	hspan_page_map_set(heap, span->page, npages,
+			   HSPAN_PM_ENTRY(span->page, span_class));
+	WRITE_ONCE(desc->npages, npages);
+	WRITE_ONCE(desc->span_class, span_class);
+	WRITE_ONCE(desc->nfree, hspan_nelems(span_class));
+	WRITE_ONCE(desc->sweepgen, READ_ONCE(heap->sweepgen));
+	hspan_desc_tell(desc, span->flags, span);
+	hspan_desc_hand_over(desc, holder);
+}
+
+/**
+ * hspan_pageheap_get() - make spans from free pages
+ * @heap: the heap
+ * @holder: who gets them
+ * @span_class: their class
+ * @npages: pages of each
+ * @spans: filled in
+ * @nr: how many are wanted
+ * @grow: back a new block if there are no free pages.  For one span only:
+ *	a batch is no reason to grow.
+ *
+ * Return: how many, or a negative errno if none.
+ */
+int hspan_pageheap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
+		       u32 npages, struct hspan_span *spans, u32 nr, bool grow)
+{
+	u32 n = hspan_pages_take_many(heap, npages, spans, nr), i;
+	int err;
+
+	if (!n && grow) {
+		if (npages <= HSPAN_BLOCK_PAGES)
+			err = hspan_grow_small(heap, npages, spans);
+		else
+			err = hspan_grow_large(heap, npages, spans);
+		if (err)
+			return err;
+		n = 1;
+	}
+	for (i = 0; i < n; i++)
+		hspan_span_make(heap, holder, span_class, npages, &spans[i]);
+	return n;
+}
+
+/**
+ * hspan_pageheap_put() - end a span and make its pages free
+ * @heap: the heap
+ * @desc: a span of ours, on no list
+ *
+ * Its page map entries go before anyone can get the pages.  The lock is
+ * dropped between blocks, as a large span can have thousands.
+ */
+void hspan_pageheap_put(struct hspan_heap *heap, struct hspan_sdesc *desc)
+{
+	u32 page = desc->page, npages = desc->npages;
+
+	hspan_page_map_set(heap, page, npages, HSPAN_PM_NONE);
+	WRITE_ONCE(desc->state, HSPAN_STATE_FREE);
+
+	spin_lock(&heap->lock);
+	heap->spans--;
+	heap->puts++;
+	for (;;) {
+		struct hspan_block *block = hspan_block(heap,
+							hspan_block_of(page));
+		u32 first = page % HSPAN_BLOCK_PAGES;
+		u32 n = min_t(u32, npages, HSPAN_BLOCK_PAGES - first);
+
+		hspan_run_give(heap, block, first, n);
+		hspan_control_blocks(heap);
+		page += n;
+		npages -= n;
+		if (!npages)
+			break;
+		spin_unlock(&heap->lock);
+		spin_lock(&heap->lock);
+	}
+	spin_unlock(&heap->lock);
+}
+
+int hspan_pageheap_init(struct hspan_heap *heap)
+{
+	size_t size = BITS_TO_LONGS(heap->nr_blocks) * sizeof(long);
+	unsigned int i;
+
+	spin_lock_init(&heap->lock);
+	for (i = 0; i < HSPAN_NR_RUN_LISTS; i++)
+		INIT_LIST_HEAD(&heap->lists[i]);
+	heap->blocks = kvcalloc(heap->nr_blocks, sizeof(*heap->blocks),
+				GFP_KERNEL_ACCOUNT);
+	heap->taken = kvzalloc(size, GFP_KERNEL_ACCOUNT);
+	heap->busy = kvzalloc(size, GFP_KERNEL_ACCOUNT);
+	heap->free = kvzalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!heap->blocks || !heap->taken || !heap->busy || !heap->free)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Also undoes an init that failed. */
+void hspan_pageheap_exit(struct hspan_heap *heap)
+{
+	struct hspan_block *block;
+	u32 i;
+
+	for (i = 0; heap->blocks && i < heap->nr_blocks; i++) {
+		block = heap->blocks[i];
+		if (!block)
+			continue;
+		if (block->held) {
+			hspan_page_map_set(heap, i * HSPAN_BLOCK_PAGES,
+					   HSPAN_BLOCK_PAGES, HSPAN_PM_NONE);
+			heap->ops->block_put(heap, i);
+		}
+		kvfree(block->sdesc);
+		kfree(block);
+		cond_resched();
+	}
+	kvfree(heap->blocks);
+	kvfree(heap->taken);
+	kvfree(heap->busy);
+	kvfree(heap->free);
+}
