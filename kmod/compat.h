@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between the kernels this module builds for.  No other file
+ * may look at the kernel's version; they are written for the newest one.
+ */
+#ifndef _HUGESPAN_COMPAT_H
+#define _HUGESPAN_COMPAT_H
+
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define hspan_memcg_kmem_online()	memcg_kmem_enabled()
+#else
+#define hspan_memcg_kmem_online()	memcg_kmem_online()
+#endif
+
+/*
+ * Is @folio charged to the cgroup that a new allocation by the caller would
+ * be charged to?  Without accounting every folio is.
+ */
+static inline bool hspan_folio_charged_here(struct folio *folio)
+{
+#ifdef CONFIG_MEMCG
+	struct mem_cgroup *here;
+	bool same;
+
+	if (mem_cgroup_disabled() || !hspan_memcg_kmem_online())
+		return true;
+	rcu_read_lock();
+	here = mem_cgroup_from_task(current);
+	if (here && !here->css.parent)	/* the root is never charged */
+		here = NULL;
+	same = folio_memcg(folio) == here;
+	rcu_read_unlock();
+	return same;
+#else
+	return true;
+#endif
+}
+
+#endif /* _HUGESPAN_COMPAT_H */

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The module's own objects, the locks that guard them, and what each file
+ * offers to the others.
+ *
+ * Who refers to whom
+ * ------------------
+ *
+ *	VMA, fd table -> file -> client -> arena -> inode, heap, slots, pages
+ *	                   |
+ *	                   +-> module (one reference for every open file)
+ *
+ * A VMA keeps its file, a file its client, a client its arena.  So when an
+ * arena is freed no mapping of it exists, and none can be made.
+ *
+ * Who owns a block's folio
+ * ------------------------
+ *
+ * A folio has exactly one owner, who holds the owner's reference:
+ *
+ *	the pool	on one list of one node (hspan_pool_node.lock);
+ *	an arena	in hspan_arena.slots (slot_lock), locked or unmapped
+ *			whenever that changes;
+ *	nobody		it was in use by someone else (a pipe, a device) when
+ *			its arena gave it up: the last user frees it.
+ *
+ * Page tables, pipes and devices hold references besides the owner's.  A
+ * folio goes from an arena to the pool only if, unmapped and out of its slot,
+ * the owner's reference is the only one (folio_ref_freeze), so nobody can
+ * see through an old reference what a later owner writes.
+ *
+ * A fault handler takes a reference under slot_lock, locks the folio, and
+ * looks at the slot again: it is emptied only under the folio's lock, and
+ * core mm keeps that lock until the folio is mapped.  So whoever empties a
+ * slot under the lock and unmaps has unmapped everything.  Pages of the side
+ * regions live by the same rule with the xarray in place of the slots.
+ *
+ * Lock order (outer first)
+ * ------------------------
+ *
+ *	mmap_lock, VMA lock			core mm
+ *	  folio lock, page lock			side pages by rising index
+ *	    i_mmap_rwsem -> page table lock	core mm
+ *	    hspan_arena.slot_lock
+ *	    hspan_arena.side (xa_lock)
+ *	    hspan_pool_node.lock
+ *	hspan_arenas_lock			alone
+ *
+ * The last four are leaves: nothing is taken and nothing sleeps under them.
+ * Neither mmap_lock nor a copy from or to user space comes under any of these.
+ * The heap's own order is in heap/heap.h; it calls block_get, page_map and
+ * block_put with none of its locks held.
+ */
+#ifndef _HUGESPAN_H
+#define _HUGESPAN_H
+
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+#include <linux/hugespan.h>
+
+#include "compat.h"
+#include "heap/heap.h"
+
+#define HSPAN_BLOCK_ORDER	(HSPAN_BLOCK_SHIFT - PAGE_SHIFT)
+#define HSPAN_BLOCK_NR		(1UL << HSPAN_BLOCK_ORDER) /* system pages */
+
+/* Bytes of page map, and of one plane of bits, that belong to a block. */
+#define HSPAN_PAGE_MAP_BLOCK	(HSPAN_BLOCK_PAGES * sizeof(__u32))
+#define HSPAN_BITS_BLOCK	(HSPAN_BLOCK_PAGES * HSPAN_BITS_STRIDE)
+
+struct miscdevice;
+struct seq_file;
+
+/* ---- pool.c: blocks that belong to no arena ---- */
+
+/**
+ * struct hspan_pool_node - a node's waiting blocks
+ * @lock: guards all of the below
+ * @clean: folios known to be all zero
+ * @dirty: folios with an earlier owner's bytes in them
+ * @nr_clean: length of @clean
+ * @nr_dirty: length of @dirty
+ */
+struct hspan_pool_node {
+	spinlock_t lock;
+	struct list_head clean;
+	struct list_head dirty;
+	unsigned long nr_clean;
+	unsigned long nr_dirty;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct hspan_pool - source and sink of blocks
+ * @nodes: one for each possible node; set once
+ * @free: blocks on all lists; approximate while puts race
+ * @high: most blocks that may wait; written by sysfs, read unlocked
+ * @in_use: blocks that arenas hold
+ * @nr_allocated: blocks ever taken from the system
+ * @nr_freed: blocks ever given back to the system
+ * @nr_recycled: takes answered from a list
+ * @nr_zeroed: blocks cleared here before they were handed out
+ * @nr_lost: blocks left to other holders of references
+ * @nr_failed: takes that found no memory
+ * @nr_poisoned: blocks with a hardware memory error, kept away for good
+ */
+struct hspan_pool {
+	struct hspan_pool_node *nodes;
+	atomic_long_t free;
+	unsigned long high;
+	atomic_long_t in_use;
+	atomic_long_t nr_allocated;
+	atomic_long_t nr_freed;
+	atomic_long_t nr_recycled;
+	atomic_long_t nr_zeroed;
+	atomic_long_t nr_lost;
+	atomic_long_t nr_failed;
+	atomic_long_t nr_poisoned;
+};
+
+extern struct hspan_pool hspan_pool;
+
+int hspan_pool_init(struct hspan_pool *pool, unsigned long high);
+void hspan_pool_exit(struct hspan_pool *pool);
+struct folio *hspan_pool_take(struct hspan_pool *pool);
+void hspan_pool_put(struct hspan_pool *pool, struct folio *folio);
+void hspan_pool_forget(struct hspan_pool *pool, struct folio *folio);
+unsigned long hspan_pool_shrink(struct hspan_pool *pool, unsigned long nr);
+void hspan_pool_set_high(struct hspan_pool *pool, unsigned long high);
+unsigned long hspan_pool_nr_clean(struct hspan_pool *pool);
+
+/* ---- arena.c: arenas and their clients ---- */
+
+/**
+ * struct hspan_arena - one heap and the memory under it
+ * @ref: one for each client
+ * @node: in hspan_arenas (hspan_arenas_lock)
+ * @id: number, never used again while the module is loaded; set once
+ * @size: bytes of address range; set once
+ * @base: preferred address, or 0; set once
+ * @nr_blocks: @size in blocks; set once
+ * @inode: owns the address_space of all mappings; set once
+ * @pool: where blocks come from; set once
+ * @heap: who has which pages; locks itself
+ * @slot_lock: guards @slots
+ * @slots: the folio behind each block, or NULL; see the rules above
+ * @side: pages of the CONTROL, PAGE_MAP and BITS regions by offset in
+ *	system pages; guarded by its xa_lock and the page lock, as above
+ * @client_ids: numbers of open clients; locks itself
+ * @nr_clients: open clients
+ * @faults: page faults of the data region
+ */
+struct hspan_arena {
+	struct kref ref;
+	struct list_head node;
+	u64 id;
+	u64 size;
+	u64 base;
+	u32 nr_blocks;
+	struct inode *inode;
+	struct hspan_pool *pool;
+	struct hspan_heap *heap;
+	spinlock_t slot_lock;
+	struct folio **slots;
+	struct xarray side;
+	struct ida client_ids;
+	atomic_t nr_clients;
+	atomic64_t faults;
+};
+
+/**
+ * struct hspan_client - one open file of an arena; what file->private_data is
+ * @arena: holds a reference; set once
+ * @id: holder number in the heap, from 1; set once
+ */
+struct hspan_client {
+	struct hspan_arena *arena;
+	u32 id;
+};
+
+extern const struct file_operations hspan_arena_fops;
+
+struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
+				       const struct hspan_arena_create *args);
+void hspan_arena_put(struct hspan_arena *arena);
+struct hspan_client *hspan_client_create(struct hspan_arena *arena);
+void hspan_client_destroy(struct hspan_client *client);
+int hspan_client_fd(struct hspan_arena *arena, unsigned int fd_flags);
+void hspan_arena_stats(struct hspan_arena *arena,
+		       struct hspan_arena_stats *st);
+unsigned long hspan_arenas_count(void);
+extern unsigned long hspan_default_limit;
+
+/* ---- mapping.c: regions and page faults ---- */
+
+enum hspan_region {
+	HSPAN_REGION_DATA,
+	HSPAN_REGION_CONTROL,
+	HSPAN_REGION_PAGE_MAP,
+	HSPAN_REGION_BITS,
+	HSPAN_NR_REGIONS,
+};
+
+u64 hspan_region_size(const struct hspan_arena *arena,
+		      enum hspan_region region);
+int hspan_region_find(const struct hspan_arena *arena, u64 pgoff, u64 nr_pages);
+int hspan_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* ---- side.c: pages of the regions beside the data ---- */
+
+struct page *hspan_side_get(struct hspan_arena *arena, pgoff_t pgoff);
+bool hspan_side_is(struct hspan_arena *arena, pgoff_t pgoff, struct page *page);
+void hspan_side_drop_bits(struct hspan_arena *arena, u32 block);
+void hspan_side_free(struct hspan_arena *arena);
+
+/* ---- block.c: what the heap asks of its arena ---- */
+
+extern const struct hspan_heap_ops hspan_arena_heap_ops;
+
+/* ---- ioctl.c: from a command number to a handler ---- */
+
+union hspan_ioctl_arg {
+	struct hspan_device_info device_info;
+	struct hspan_arena_create arena_create;
+	struct hspan_arena_info arena_info;
+	struct hspan_arena_open arena_open;
+	struct hspan_span_get span_get;
+	struct hspan_span_put span_put;
+	struct hspan_sweep_next sweep_next;
+	struct hspan_cycle cycle;
+	struct hspan_release release;
+	struct hspan_limit limit;
+	struct hspan_arena_stats stats;
+};
+
+/**
+ * struct hspan_call - one ioctl on its way
+ * @client: who calls; NULL on the device
+ * @uarg: the caller's struct
+ * @usize: bytes in it
+ * @ksize: bytes this module knows
+ * @written: its outcome has been copied out, or must not be
+ * @arg: the struct as this module knows it
+ */
+struct hspan_call {
+	struct hspan_client *client;
+	void __user *uarg;
+	size_t usize;
+	size_t ksize;
+	bool written;
+	union hspan_ioctl_arg arg;
+};
+
+int hspan_call_read(struct hspan_call *call);
+int hspan_call_write(struct hspan_call *call);
+long hspan_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long hspan_arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* ---- cmd_arena.c, cmd_span.c: handlers ---- */
+
+long hspan_cmd_device_info(struct hspan_call *call);
+long hspan_cmd_arena_create(struct hspan_call *call);
+long hspan_cmd_arena_info(struct hspan_call *call);
+long hspan_cmd_arena_open(struct hspan_call *call);
+long hspan_cmd_limit(struct hspan_call *call);
+long hspan_cmd_stats(struct hspan_call *call);
+
+long hspan_cmd_span_get(struct hspan_call *call);
+long hspan_cmd_span_put(struct hspan_call *call);
+long hspan_cmd_sweep_next(struct hspan_call *call);
+long hspan_cmd_cycle(struct hspan_call *call);
+long hspan_cmd_release(struct hspan_call *call);
+
+/* ---- fdinfo.c, sysfs.c ---- */
+
+void hspan_show_fdinfo(struct seq_file *m, struct file *file);
+extern const struct attribute_group *hspan_sysfs_groups[];
+
+#endif /* _HUGESPAN_H */
