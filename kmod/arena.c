@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Arenas and their clients: how they are made, opened and come to an end.
+ */
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include <linux/slab.h>
+
+#include "hugespan.h"
+#include "trace.h"
+
+#define HSPAN_FS_MAGIC		0x48535041	/* "HSPA" */
+
+/* Mounted while there are arenas; counted by simple_pin_fs(). */
+static struct vfsmount *hspan_mnt;
+static int hspan_mnt_count;
+
+/* Arenas that exist, for counting; see the lock order for the mutex. */
+static LIST_HEAD(hspan_arenas);
+static DEFINE_MUTEX(hspan_arenas_lock);
+static unsigned long hspan_nr_arenas;
+
+static atomic64_t hspan_arena_last_id = ATOMIC64_INIT(0);
+
+/* In blocks; for arenas created with no limit.  Written by sysfs. */
+unsigned long hspan_default_limit;
+
+static int hspan_fs_init_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, HSPAN_FS_MAGIC) ? 0 : -ENOMEM;
+}
+
+/*
+ * The owner matters: the last fput() of an arena lets go of the module first
+ * and of the mount afterwards, so it is the superblock, alive until then, that
+ * has to keep this structure in memory.  A permanent mount would keep it for
+ * ever; so the mount comes and goes with the arenas.
+ */
+static struct file_system_type hspan_fs_type = {
+	.owner = THIS_MODULE,
+	.name = "hugespan",
+	.init_fs_context = hspan_fs_init_context,
+	.kill_sb = kill_anon_super,
+};
+
+/* An inode of its own, so that unmapping reaches just this arena's VMAs. */
+static struct inode *hspan_inode_create(u64 size)
+{
+	struct inode *inode;
+	int err;
+
+	err = simple_pin_fs(&hspan_fs_type, &hspan_mnt, &hspan_mnt_count);
+	if (err)
+		return ERR_PTR(err);
+	inode = alloc_anon_inode(hspan_mnt->mnt_sb);
+	if (IS_ERR(inode)) {
+		simple_release_fs(&hspan_mnt, &hspan_mnt_count);
+		return inode;
+	}
+	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+	i_size_write(inode, size);	/* less, and 6.12 would map 4 KiB pages */
+	return inode;
+}
+
+static void hspan_inode_put(struct inode *inode)
+{
+	iput(inode);
+	simple_release_fs(&hspan_mnt, &hspan_mnt_count);
+}
+
+static int hspan_arena_init_heap(struct hspan_arena *arena, u64 limit)
+{
+	struct page *control;
+
+	arena->heap = hspan_heap_create(&hspan_arena_heap_ops, arena,
+					arena->nr_blocks);
+	if (IS_ERR_OR_NULL(arena->heap))
+		return arena->heap ? PTR_ERR(arena->heap) : -ENOMEM;
+	control = hspan_side_get(arena, HSPAN_OFF_CONTROL >> PAGE_SHIFT);
+	if (!control) {
+		hspan_heap_destroy(arena->heap);
+		return -ENOMEM;
+	}
+	put_page(control);	/* the arena keeps its own reference */
+	hspan_heap_set_limit(arena->heap, limit ?: READ_ONCE(hspan_default_limit));
+	hspan_heap_set_control(arena->heap, page_address(control));
+	return 0;
+}
+
+static void hspan_arena_link(struct hspan_arena *arena)
+{
+	mutex_lock(&hspan_arenas_lock);
+	list_add_tail(&arena->node, &hspan_arenas);
+	hspan_nr_arenas++;
+	mutex_unlock(&hspan_arenas_lock);
+}
+
+static void hspan_arena_unlink(struct hspan_arena *arena)
+{
+	mutex_lock(&hspan_arenas_lock);
+	list_del(&arena->node);
+	hspan_nr_arenas--;
+	mutex_unlock(&hspan_arenas_lock);
+}
+
+/**
+ * hspan_arena_create() - make an arena with no client yet
+ * @pool: where its blocks come from
+ * @args: checked by the caller
+ *
+ * Return: the arena with one reference, or an ERR_PTR.
+ */
+struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
+				       const struct hspan_arena_create *args)
+{
+	struct hspan_arena *arena;
+	int err = -ENOMEM;
+
+	arena = kzalloc(sizeof(*arena), GFP_KERNEL_ACCOUNT);
+	if (!arena)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&arena->ref);
+	arena->id = atomic64_inc_return(&hspan_arena_last_id);
+	arena->size = args->size;
+	arena->base = args->base;
+	arena->nr_blocks = args->size >> HSPAN_BLOCK_SHIFT;
+	arena->pool = pool;
+	spin_lock_init(&arena->slot_lock);
+	xa_init_flags(&arena->side, XA_FLAGS_ACCOUNT);
+	ida_init(&arena->client_ids);
+
+	arena->slots = kvcalloc(arena->nr_blocks, sizeof(*arena->slots),
+				GFP_KERNEL_ACCOUNT);
+	if (!arena->slots)
+		goto err_free;
+	arena->inode = hspan_inode_create(args->size);
+	if (IS_ERR(arena->inode)) {
+		err = PTR_ERR(arena->inode);
+		goto err_free_slots;
+	}
+	err = hspan_arena_init_heap(arena, args->limit);
+	if (err)
+		goto err_put_inode;
+
+	hspan_arena_link(arena);
+	trace_hugespan_arena_create(arena->id, arena->size,
+				    hspan_heap_limit(arena->heap));
+	return arena;
+
+err_put_inode:
+	hspan_side_free(arena);
+	hspan_inode_put(arena->inode);
+err_free_slots:
+	kvfree(arena->slots);
+err_free:
+	kfree(arena);
+	return ERR_PTR(err);
+}
+
+static void hspan_arena_free(struct kref *ref)
+{
+	struct hspan_arena *arena = container_of(ref, struct hspan_arena, ref);
+
+	trace_hugespan_arena_destroy(arena->id, atomic64_read(&arena->faults));
+	hspan_arena_unlink(arena);
+	hspan_heap_destroy(arena->heap);
+	hspan_side_free(arena);
+	ida_destroy(&arena->client_ids);
+	hspan_inode_put(arena->inode);
+	kvfree(arena->slots);
+	kfree(arena);
+}
+
+void hspan_arena_put(struct hspan_arena *arena)
+{
+	kref_put(&arena->ref, hspan_arena_free);
+}
+
+/**
+ * hspan_client_create() - a new client of an arena
+ * @arena: gets one more reference
+ */
+struct hspan_client *hspan_client_create(struct hspan_arena *arena)
+{
+	struct hspan_client *client;
+	int id;
+
+	client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
+	if (!client)
+		return ERR_PTR(-ENOMEM);
+	id = ida_alloc_min(&arena->client_ids, 1, GFP_KERNEL_ACCOUNT);
+	if (id < 0) {
+		kfree(client);
+		return ERR_PTR(id);
+	}
+	kref_get(&arena->ref);
+	client->arena = arena;
+	client->id = id;
+	atomic_inc(&arena->nr_clients);
+	trace_hugespan_client_open(arena->id, client->id);
+	return client;
+}
+
+/* The client's spans become full and unswept before its number is free. */
+void hspan_client_destroy(struct hspan_client *client)
+{
+	struct hspan_arena *arena = client->arena;
+	u64 spans = hspan_heap_drop_holder(arena->heap, client->id);
+
+	trace_hugespan_client_drop(arena->id, client->id, spans);
+	ida_free(&arena->client_ids, client->id);
+	atomic_dec(&arena->nr_clients);
+	kfree(client);
+	hspan_arena_put(arena);
+}
+
+/*
+ * A file for @client.  alloc_file_pseudo() takes over a reference to the
+ * inode and drops one to the module at the last fput(), but takes none.
+ */
+static struct file *hspan_client_file(struct hspan_client *client,
+				      unsigned int fd_flags)
+{
+	struct inode *inode = client->arena->inode;
+	struct file *file;
+
+	__module_get(THIS_MODULE);	/* our caller came through a file */
+	ihold(inode);
+	file = alloc_file_pseudo(inode, hspan_mnt, "hugespan",
+				 O_RDWR | fd_flags, &hspan_arena_fops);
+	if (IS_ERR(file)) {
+		iput(inode);
+		module_put(THIS_MODULE);
+		return file;
+	}
+	file->private_data = client;
+	return file;
+}
+
+/**
+ * hspan_client_fd() - open an arena once more
+ * @arena: the caller holds a reference, and keeps it
+ * @fd_flags: O_CLOEXEC or 0
+ *
+ * Return: a file descriptor of the calling process, or a negative errno.
+ */
+int hspan_client_fd(struct hspan_arena *arena, unsigned int fd_flags)
+{
+	struct hspan_client *client;
+	struct file *file;
+	int fd;
+
+	fd = get_unused_fd_flags(fd_flags);
+	if (fd < 0)
+		return fd;
+	client = hspan_client_create(arena);
+	if (IS_ERR(client)) {
+		put_unused_fd(fd);
+		return PTR_ERR(client);
+	}
+	file = hspan_client_file(client, fd_flags);
+	if (IS_ERR(file)) {
+		hspan_client_destroy(client);
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}
+
+void hspan_arena_stats(struct hspan_arena *arena, struct hspan_arena_stats *st)
+{
+	hspan_heap_stats(arena->heap, st);
+	st->faults = atomic64_read(&arena->faults);
+	st->clients = atomic_read(&arena->nr_clients);
+}
+
+unsigned long hspan_arenas_count(void)
+{
+	return READ_ONCE(hspan_nr_arenas);
+}
+
+static int hspan_arena_release(struct inode *inode, struct file *file)
+{
+	hspan_client_destroy(file->private_data);
+	return 0;
+}
+
+const struct file_operations hspan_arena_fops = {
+	.owner = THIS_MODULE,
+	.release = hspan_arena_release,
+	.unlocked_ioctl = hspan_arena_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = hspan_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
+	.show_fdinfo = hspan_show_fdinfo,
+	.llseek = noop_llseek,
+};

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Handlers of the ioctls about the device and about arenas as a whole.
+ */
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include "hugespan.h"
+
+long hspan_cmd_device_info(struct hspan_call *call)
+{
+	struct hspan_device_info *info = &call->arg.device_info;
+
+	info->abi_version = HSPAN_ABI_VERSION;
+	info->nr_span_classes = HSPAN_NR_SPAN_CLASSES;
+	info->features = 0;
+	info->pool_free = max(atomic_long_read(&hspan_pool.free), 0L);
+	info->pool_zeroed = hspan_pool_nr_clean(&hspan_pool);
+	return 0;
+}
+
+static bool hspan_arena_args_ok(const struct hspan_arena_create *args)
+{
+	if (args->flags || (args->fd_flags & ~O_CLOEXEC))
+		return false;
+	if (!args->size || args->size > HSPAN_ARENA_MAX ||
+	    !IS_ALIGNED(args->size, HSPAN_BLOCK_SIZE))
+		return false;
+	if (!IS_ALIGNED(args->base, HSPAN_BLOCK_SIZE) ||
+	    args->base >= TASK_SIZE_MAX ||
+	    args->size > TASK_SIZE_MAX - args->base)
+		return false;
+	return true;
+}
+
+long hspan_cmd_arena_create(struct hspan_call *call)
+{
+	const struct hspan_arena_create *args = &call->arg.arena_create;
+	struct hspan_arena *arena;
+	int fd;
+
+	if (!hspan_arena_args_ok(args))
+		return -EINVAL;
+	arena = hspan_arena_create(&hspan_pool, args);
+	if (IS_ERR(arena))
+		return PTR_ERR(arena);
+	fd = hspan_client_fd(arena, args->fd_flags);
+	hspan_arena_put(arena);
+	return fd;
+}
+
+long hspan_cmd_arena_info(struct hspan_call *call)
+{
+	struct hspan_arena *arena = call->client->arena;
+	struct hspan_arena_info *info = &call->arg.arena_info;
+
+	info->size = arena->size;
+	info->base = arena->base;
+	info->limit = hspan_heap_limit(arena->heap);
+	info->id = arena->id;
+	info->client = call->client->id;
+	info->flags = 0;
+	return 0;
+}
+
+long hspan_cmd_arena_open(struct hspan_call *call)
+{
+	const struct hspan_arena_open *args = &call->arg.arena_open;
+
+	if (args->flags || (args->fd_flags & ~O_CLOEXEC))
+		return -EINVAL;
+	return hspan_client_fd(call->client->arena, args->fd_flags);
+}
+
+long hspan_cmd_limit(struct hspan_call *call)
+{
+	const struct hspan_limit *args = &call->arg.limit;
+
+	if (args->flags || args->reserved || !args->limit)
+		return -EINVAL;
+	hspan_heap_set_limit(call->client->arena->heap, args->limit);
+	return 0;
+}
+
+long hspan_cmd_stats(struct hspan_call *call)
+{
+	hspan_arena_stats(call->client->arena, &call->arg.stats);
+	return 0;
+}

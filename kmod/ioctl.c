@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From an ioctl number to its handler: one table, one way in, one way out.
+ *
+ * The size of the caller's struct is in the command.  A shorter one (down to
+ * the first version's size) is extended by zeros, a longer one accepted if
+ * what we do not know is zero.  A struct that only goes out is cut or
+ * zero-extended to the caller's size.
+ */
+#include <linux/fs.h>
+#include <linux/nospec.h>
+#include <linux/uaccess.h>
+
+#include "hugespan.h"
+
+#define HSPAN_ON_DEVICE		BIT(0)
+#define HSPAN_ON_ARENA		BIT(1)
+#define HSPAN_OUT_ALWAYS	BIT(2)	/* copied out even if refused */
+
+/**
+ * struct hspan_ioctl - one command
+ * @handler: does it
+ * @cmd: its number as in the header, for direction and size
+ * @min_size: bytes of the struct's first version
+ * @flags: HSPAN_ON_*, HSPAN_OUT_*
+ */
+struct hspan_ioctl {
+	long (*handler)(struct hspan_call *call);
+	unsigned int cmd;
+	unsigned int min_size;
+	unsigned int flags;
+};
+
+/* A command whose struct has not grown since the first version. */
+#define HSPAN_IOCTL(_cmd, _handler, _flags)			\
+	[_IOC_NR(_cmd)] = {					\
+		.handler = _handler,				\
+		.cmd = _cmd,					\
+		.min_size = _IOC_SIZE(_cmd),			\
+		.flags = _flags,				\
+	}
+
+static const struct hspan_ioctl hspan_ioctls[] = {
+	HSPAN_IOCTL(HSPAN_IOC_DEVICE_INFO, hspan_cmd_device_info,
+		    HSPAN_ON_DEVICE | HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_ARENA_CREATE, hspan_cmd_arena_create,
+		    HSPAN_ON_DEVICE),
+	HSPAN_IOCTL(HSPAN_IOC_ARENA_INFO, hspan_cmd_arena_info, HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_ARENA_OPEN, hspan_cmd_arena_open, HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_SPAN_GET, hspan_cmd_span_get, HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_SPAN_PUT, hspan_cmd_span_put,
+		    HSPAN_ON_ARENA | HSPAN_OUT_ALWAYS),
+	HSPAN_IOCTL(HSPAN_IOC_SWEEP_NEXT, hspan_cmd_sweep_next, HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_CYCLE, hspan_cmd_cycle, HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_RELEASE, hspan_cmd_release, HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_LIMIT, hspan_cmd_limit, HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_STATS, hspan_cmd_stats, HSPAN_ON_ARENA),
+};
+
+/**
+ * hspan_call_read() - copy the caller's struct in
+ * @call: uarg, usize and ksize are set
+ *
+ * Return: 0, -EFAULT, or -E2BIG for bytes we do not know that are not zero.
+ */
+int hspan_call_read(struct hspan_call *call)
+{
+	return copy_struct_from_user(&call->arg, call->ksize, call->uarg,
+				     call->usize);
+}
+
+/**
+ * hspan_call_write() - copy the outcome to the caller's struct, once
+ * @call: the call
+ *
+ * Return: 0 or -EFAULT.
+ */
+int hspan_call_write(struct hspan_call *call)
+{
+	size_t size = min(call->ksize, call->usize);
+
+	if (call->written)
+		return 0;
+	call->written = true;
+	if (copy_to_user(call->uarg, &call->arg, size))
+		return -EFAULT;
+	if (call->usize > size &&
+	    clear_user(call->uarg + size, call->usize - size))
+		return -EFAULT;
+	return 0;
+}
+
+static const struct hspan_ioctl *hspan_ioctl_find(unsigned int cmd,
+						  unsigned int where)
+{
+	unsigned int nr = _IOC_NR(cmd);
+	const struct hspan_ioctl *desc;
+
+	if (_IOC_TYPE(cmd) != HSPAN_IOC_MAGIC || nr >= ARRAY_SIZE(hspan_ioctls))
+		return NULL;
+	desc = &hspan_ioctls[array_index_nospec(nr, ARRAY_SIZE(hspan_ioctls))];
+	if (!desc->handler || !(desc->flags & where) ||
+	    _IOC_DIR(cmd) != _IOC_DIR(desc->cmd))
+		return NULL;
+	return desc;
+}
+
+static long hspan_ioctl(struct hspan_client *client, unsigned int where,
+			unsigned int cmd, unsigned long arg)
+{
+	const struct hspan_ioctl *desc = hspan_ioctl_find(cmd, where);
+	struct hspan_call call;
+	long ret;
+	int err;
+
+	if (!desc)
+		return -ENOTTY;
+	call.client = client;
+	call.uarg = (void __user *)arg;
+	call.usize = _IOC_SIZE(cmd);
+	call.ksize = _IOC_SIZE(desc->cmd);
+	call.written = !(_IOC_DIR(cmd) & _IOC_READ);
+	if (call.usize < desc->min_size)
+		return -EINVAL;
+	if (_IOC_DIR(cmd) & _IOC_WRITE) {
+		err = hspan_call_read(&call);
+		if (err)
+			return err;
+	} else {
+		memset(&call.arg, 0, call.ksize);
+	}
+
+	ret = desc->handler(&call);
+	if (ret >= 0 || (desc->flags & HSPAN_OUT_ALWAYS)) {
+		err = hspan_call_write(&call);
+		if (err)
+			return err;
+	}
+	return ret;
+}
+
+long hspan_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return hspan_ioctl(NULL, HSPAN_ON_DEVICE, cmd, arg);
+}
+
+long hspan_arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return hspan_ioctl(file->private_data, HSPAN_ON_ARENA, cmd, arg);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module itself: parameters, the misc device, coming and going.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+
+#include "hugespan.h"
+
+static unsigned long pool_high;
+module_param(pool_high, ulong, 0444);
+MODULE_PARM_DESC(pool_high,
+		 "2 MiB blocks kept for the next arena (default: 1/64 of memory, at most 64)");
+
+static unsigned long default_limit;
+module_param(default_limit, ulong, 0444);
+MODULE_PARM_DESC(default_limit,
+		 "blocks an arena may hold if it asks for no limit (default: half of memory)");
+
+static const struct file_operations hspan_device_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = hspan_device_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice hspan_miscdev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = HSPAN_DEVICE_NAME,
+	.fops = &hspan_device_fops,
+	.groups = hspan_sysfs_groups,
+	.mode = 0660,
+};
+
+/* What the parameters say, or what suits this machine. */
+static void __init hspan_set_defaults(void)
+{
+	unsigned long blocks = totalram_pages() >> HSPAN_BLOCK_ORDER;
+
+	if (!pool_high)
+		pool_high = clamp(blocks / 64, 1UL, 64UL);
+	if (!default_limit)
+		default_limit = max(blocks / 2, 1UL);
+	hspan_default_limit = default_limit;
+}
+
+static int __init hspan_init(void)
+{
+	int err;
+
+	BUILD_BUG_ON(HSPAN_BLOCK_ORDER != PMD_SHIFT - PAGE_SHIFT);
+	BUILD_BUG_ON(HSPAN_BITS_BLOCK % PAGE_SIZE);
+	BUILD_BUG_ON(PAGE_SIZE % HSPAN_PAGE_MAP_BLOCK);
+	BUILD_BUG_ON(sizeof(struct hspan_control) > PAGE_SIZE);
+
+	hspan_set_defaults();
+	err = hspan_pool_init(&hspan_pool, pool_high);
+	if (err)
+		return err;
+	err = misc_register(&hspan_miscdev);
+	if (err)
+		hspan_pool_exit(&hspan_pool);
+	return err;
+}
+
+static void __exit hspan_exit(void)
+{
+	misc_deregister(&hspan_miscdev);
+	hspan_pool_exit(&hspan_pool);
+}
+
+module_init(hspan_init);
+module_exit(hspan_exit);
+
+MODULE_DESCRIPTION("Arenas of 2 MiB pages with span lists for garbage-collected heaps");
+MODULE_AUTHOR("The hugespan authors");
+MODULE_VERSION(HUGESPAN_VERSION);
+MODULE_LICENSE("GPL");
