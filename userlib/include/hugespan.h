@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The public interface of libhugespan: a garbage-collected heap on huge pages.
+ *
+ * One heap a process.  A thread takes part from its first allocation, or from
+ * hspan_thread_register().  Calls that return int give 0 or a negative errno;
+ * calls that return a pointer give NULL and set errno.  Everything here may be
+ * called by any number of threads at once, but not from signal handlers.
+ *
+ * What the collector must be told, because C cannot tell it:
+ *
+ *  - Stacks and registers of taking-part threads are found by themselves, word
+ *    by word.  Everything else that points into the heap from outside it is a
+ *    root: hspan_root_add().
+ *  - A pointer is stored into a heap object or a root by hspan_store() or one
+ *    of its kin (the write barrier), never by a plain assignment, unless the
+ *    object was allocated by this thread since it last called into the library
+ *    and nobody else can see it yet: see "Initializing stores" in
+ *    hugespan(7).
+ *  - A pointer anywhere into an object keeps it alive.
+ */
+#ifndef HUGESPAN_H
+#define HUGESPAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Life cycle -------------------------------------------------------------- */
+
+enum hspan_backend {
+	HSPAN_BACKEND_AUTO,		/* module when it can be opened, else embedded */
+	HSPAN_BACKEND_MODULE,		/* /dev/hugespan, or fail */
+	HSPAN_BACKEND_EMBEDDED,		/* anonymous memory of this process */
+};
+
+/* struct hspan_options.debug */
+#define HSPAN_DEBUG_CHECKMARK	(1u << 0) /* re-mark stopped; abort on a white reachable object */
+#define HSPAN_DEBUG_CLOBBER	(1u << 1) /* overwrite what is swept with 0xdb */
+
+/* struct hspan_options.trace */
+#define HSPAN_TRACE_GC		(1u << 0) /* a line a cycle on stderr */
+
+/**
+ * struct hspan_options - how the heap is made; start with HSPAN_OPTIONS_INIT
+ * @struct_size: sizeof(struct hspan_options), so that it can grow
+ * @backend: see enum; environment HUGESPAN_BACKEND=auto|module|embedded
+ * @gc_percent: collect when the heap has grown by this much over what was
+ *	live; negative = never by itself; HUGESPAN_PERCENT (default 100)
+ * @markers: background mark workers, 1 to 16; HUGESPAN_MARKERS (default 1)
+ * @debug: HSPAN_DEBUG_*; HUGESPAN_DEBUG=checkmark,clobber
+ * @trace: HSPAN_TRACE_*; HUGESPAN_TRACE=gc
+ * @signal: signal that stops a thread for its handshake;
+ *	HUGESPAN_SIGNAL (default SIGURG)
+ * @arena_size: bytes of address range reserved; HUGESPAN_ARENA (default
+ *	64 GiB, at most 128 GiB); suffixes K, M, G in the environment
+ * @memory_limit: most bytes of blocks held, 0 = none; HUGESPAN_LIMIT
+ * @min_heap: bytes below which no collection starts by itself;
+ *	HUGESPAN_MIN_HEAP (default 4 MiB)
+ *
+ * An environment variable overrides its field.
+ */
+struct hspan_options {
+	size_t struct_size;
+	enum hspan_backend backend;
+	int gc_percent;
+	unsigned int markers;
+	unsigned int debug;
+	unsigned int trace;
+	int signal;
+	size_t arena_size;
+	size_t memory_limit;
+	size_t min_heap;
+};
+
+#define HSPAN_OPTIONS_INIT { .struct_size = sizeof(struct hspan_options), \
+			     .gc_percent = 100 }
+
+/**
+ * hspan_init - make the heap; the calling thread takes part
+ * @options: NULL for defaults and environment
+ *
+ * Not needed before the first allocation, which does it with defaults; there
+ * a failure shows as NULL with errno set.
+ * Returns 0, -EALREADY when there is a heap, -EINVAL for a bad option or
+ * environment variable, -ENODEV, -EACCES, ... when the backend cannot be had.
+ */
+int hspan_init(const struct hspan_options *options);
+
+/**
+ * hspan_shutdown - stop the collector and give everything back
+ *
+ * Only the calling thread may still take part, else -EBUSY.  Objects are gone
+ * afterwards.  The heap may be made again.
+ */
+int hspan_shutdown(void);
+
+/** hspan_version - the library's version, "major.minor.patch" */
+const char *hspan_version(void);
+
+/** hspan_backend_name - "module" or "embedded", NULL before the heap is made */
+const char *hspan_backend_name(void);
+
+/* Allocation -------------------------------------------------------------- */
+
+/**
+ * hspan_alloc - allocate an object any word of which may be a pointer
+ * @size: bytes; 0 is taken as 1
+ *
+ * Zeroed, aligned to 8 (size <= 8) or 16 bytes (multiples of 16) or 8
+ * otherwise.  Never freed while a root, a stack or a live object points into
+ * it.  NULL with ENOMEM when memory or the limit is exhausted even after a
+ * collection.
+ */
+void *hspan_alloc(size_t size);
+
+/**
+ * hspan_alloc_noscan - allocate an object that holds no pointers
+ * @size: bytes
+ *
+ * As hspan_alloc(), but never scanned, and its bytes are NOT zeroed.
+ */
+void *hspan_alloc_noscan(size_t size);
+
+/** struct hspan_type - which words of an object are pointers */
+struct hspan_type;
+
+/**
+ * hspan_type_create - describe a type for precise scanning
+ * @size: bytes of one object
+ * @bitmap: bit i set = word i (8 bytes each) is a pointer or NULL
+ * @nbits: bits given; words beyond are no pointers
+ *
+ * Returns a type owned by the caller, or NULL (EINVAL, ENOMEM).  It may be
+ * destroyed while objects of it live.
+ */
+struct hspan_type *hspan_type_create(size_t size, const uint64_t *bitmap,
+				     size_t nbits);
+void hspan_type_destroy(struct hspan_type *type);
+
+/** hspan_alloc_typed - allocate one zeroed object of a type */
+void *hspan_alloc_typed(const struct hspan_type *type);
+
+/** hspan_alloc_array - allocate @n zeroed objects of a type in a row */
+void *hspan_alloc_array(const struct hspan_type *type, size_t n);
+
+/**
+ * hspan_free - say that an object will not be used again
+ * @ptr: its start, or NULL
+ *
+ * For those who know better than the collector.  Using the object later is an
+ * error as with free().  While a mark phase runs it is left to the collector.
+ */
+void hspan_free(void *ptr);
+
+/** hspan_base - the start of the object that @ptr points into, or NULL */
+void *hspan_base(const void *ptr);
+
+/** hspan_usable_size - bytes of the object that @ptr points into, or 0 */
+size_t hspan_usable_size(const void *ptr);
+
+/* Write barrier ----------------------------------------------------------- */
+
+/**
+ * hspan_store - store a pointer into a heap object or a root
+ * @slot: where, 8-byte aligned
+ * @value: what; need not point into the heap
+ *
+ * The store is a single relaxed atomic one: use your own lock or fences, or
+ * hspan_store_release(), to publish.
+ */
+void hspan_store(void *slot, void *value);
+
+/** hspan_store_release - hspan_store() with release ordering */
+void hspan_store_release(void *slot, void *value);
+
+/** hspan_exchange - store and return what was there (acquire and release) */
+void *hspan_exchange(void *slot, void *value);
+
+/**
+ * hspan_cas - compare and exchange (acquire and release)
+ *
+ * Returns 1 when *@slot was @expected and is now @value, else 0.
+ */
+int hspan_cas(void *slot, void *expected, void *value);
+
+/**
+ * hspan_copy - memmove() for objects with pointers
+ * @dst: in a heap object or root, 8-byte aligned
+ * @src: 8-byte aligned
+ * @size: bytes, a multiple of 8
+ */
+void hspan_copy(void *dst, const void *src, size_t size);
+
+/** hspan_clear - zero part of an object with pointers; @size as above */
+void hspan_clear(void *dst, size_t size);
+
+/* Roots and threads ------------------------------------------------------- */
+
+/**
+ * hspan_root_add - scan [@start, @start + @size) as pointers, word by word
+ *
+ * 8-byte aligned.  Stored to with hspan_store().  -EINVAL, -ENOMEM.
+ */
+int hspan_root_add(void *start, size_t size);
+
+/** hspan_root_remove - the same range as added; -ENOENT if it was not */
+int hspan_root_remove(void *start);
+
+/**
+ * hspan_thread_register - the calling thread takes part
+ *
+ * Done by itself at its first allocation.  0, -EALREADY, -EDEADLK when the
+ * thread blocks the handshake signal, -ENOMEM.
+ */
+int hspan_thread_register(void);
+
+/**
+ * hspan_thread_unregister - the calling thread takes part no longer
+ *
+ * Done by itself when it exits.  -ENOENT when it did not.
+ */
+int hspan_thread_unregister(void);
+
+/**
+ * hspan_thread_park - about to block: the collector need not disturb us
+ *
+ * Until hspan_thread_unpark() the thread must not touch the heap.  Its stack
+ * is scanned as it stands.  Use it around calls that wait (poll, locks held
+ * long by others): the handshake signal would only interrupt them.
+ */
+void hspan_thread_park(void);
+void hspan_thread_unpark(void);
+
+/* Collection -------------------------------------------------------------- */
+
+/**
+ * hspan_gc - run one whole collection: mark, then sweep everything
+ *
+ * Garbage at the time of the call is free when it returns.  Other threads go
+ * on running meanwhile.
+ */
+void hspan_gc(void);
+
+/** hspan_gc_set_percent - see options; returns the old value */
+int hspan_gc_set_percent(int percent);
+
+/** hspan_set_memory_limit - see options; returns the old value */
+size_t hspan_set_memory_limit(size_t bytes);
+
+/** hspan_release - give free blocks back to the system; returns bytes */
+size_t hspan_release(void);
+
+/* Statistics -------------------------------------------------------------- */
+
+/**
+ * struct hspan_stats - figures in the shape of Go's runtime.MemStats
+ *
+ * Bytes, objects, nanoseconds; totals since the heap was made.
+ * @struct_size: set by the caller to sizeof(struct hspan_stats)
+ * @heap_live: bytes marked by the last cycle
+ * @heap_alloc: bytes of objects live or not yet swept (spans in use)
+ * @heap_goal: bytes at which the next cycle is to end
+ * @heap_sys: bytes of blocks held
+ * @heap_idle: of those, in blocks with no span
+ * @heap_released: bytes ever given back to the system
+ * @total_alloc: bytes ever allocated (by spans' free runs, as taken)
+ * @num_gc: cycles completed
+ * @num_forced: of those, by hspan_gc()
+ * @mark_ns: wall time of all mark phases
+ * @mark_cpu_ns: CPU time of mark workers
+ * @assist_ns: time mutators spent marking
+ * @sweep_cpu_ns: CPU time of the background sweeper
+ * @stop_max_ns: longest time any thread was held by one handshake
+ * @stop_total_ns: sum of those times
+ * @handshakes: times a thread was held
+ * @stop_hist: handshakes by duration: bucket i counts [2^i, 2^(i+1)) ns
+ * @cycle_max_ns: longest cycle
+ * @spans_swept: spans swept
+ * @threads: threads taking part
+ * @faults_data: page faults of the data region, 0 where not known
+ */
+struct hspan_stats {
+	size_t struct_size;
+	uint64_t heap_live;
+	uint64_t heap_alloc;
+	uint64_t heap_goal;
+	uint64_t heap_sys;
+	uint64_t heap_idle;
+	uint64_t heap_released;
+	uint64_t total_alloc;
+	uint64_t num_gc;
+	uint64_t num_forced;
+	uint64_t mark_ns;
+	uint64_t mark_cpu_ns;
+	uint64_t assist_ns;
+	uint64_t sweep_cpu_ns;
+	uint64_t stop_max_ns;
+	uint64_t stop_total_ns;
+	uint64_t handshakes;
+	uint64_t stop_hist[40];
+	uint64_t cycle_max_ns;
+	uint64_t spans_swept;
+	uint64_t threads;
+	uint64_t faults_data;
+};
+
+/** hspan_stats_read - fill @stats; -EINVAL for a struct_size not known */
+int hspan_stats_read(struct hspan_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* HUGESPAN_H */

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Allocation: a thread's runs of free slots, and where the next run comes
+ * from when one is used up.
+ *
+ * The hit path is bump() in one screen: no atomic, no lock, no colour, no
+ * clearing, no bits.  All of that was done for the whole run when it was
+ * taken.  A handshake may interrupt it anywhere; that is why a flush from
+ * outside (hs_cache_flush() with @interrupted) never gives back the slot that
+ * the interrupted thread may be about to return.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "bits.h"
+#include "pacer.h"
+
+#define SPAN_MAX_PAGES ((uint32_t)1 << 24)
+#define RUN_BYTES 4096u /* cleared at once; stays in the first-level cache */
+#define CLEAR_IN_SECTION (256u << 10)
+#define RETRIES 2
+
+static void *alloc_slow(size_t size, bool noscan);
+
+static inline __attribute__((always_inline)) void *bump(size_t size, bool noscan)
+{
+	struct hs_thread *t = hs_tls.self;
+
+	if (likely(size - 1 < HSPAN_SMALL_MAX)) {
+		unsigned int cls = hspan_size_class(size);
+		struct hs_run *run = &t->run[HSPAN_SPAN_CLASS(cls, noscan)];
+		char *p = hs_load(&run->cur);
+		char *next = p + hspan_class_size[cls];
+
+		if (likely(next <= hs_load(&run->end))) {
+			hs_set(&run->cur, next);
+			return p;
+		}
+	}
+	return alloc_slow(size, noscan);
+}
+
+HS_EXPORT void *hspan_alloc(size_t size)
+{
+	return bump(size, false);
+}
+
+HS_EXPORT void *hspan_alloc_noscan(size_t size)
+{
+	return bump(size, true);
+}
+
+void hs_cache_init(struct hs_thread *t)
+{
+	for (int i = 0; i < HSPAN_NR_SPAN_CLASSES; i++)
+		t->held[i].page = HS_NO_SPAN;
+}
+
+static uint32_t slot_at(uint32_t span_class, uint32_t page, const char *p)
+{
+	return hspan_slot_of(span_class >> 1, (uintptr_t)(p - hs_page_address(page)));
+}
+
+static uint32_t count_free(uint32_t page, uint32_t span_class)
+{
+	const uint64_t *bits = hs_alloc_bits(page, span_class);
+	uint32_t used = 0;
+
+	for (uint32_t w = 0; w < hs_bit_words(span_class); w++)
+		used += (uint32_t)__builtin_popcountll(hs_load(&bits[w]));
+	return hs_nelems(span_class) - used;
+}
+
+/* Give spans back to the backend; refusal means our books are wrong. */
+static void put_back(struct hspan_put *puts, uint32_t n)
+{
+	int ret;
+
+	if (!n)
+		return;
+	ret = hs.backend->span_put(puts, n);
+	if (ret < 0)
+		hs_die("hugespan: a span was refused by the %s backend: errno %d\n",
+		       hs.backend->name, -ret);
+}
+
+static void put_span(uint32_t page, uint32_t nfree, uint32_t sweepgen)
+{
+	struct hspan_put put = { .page = page, .nfree = nfree, .sweepgen = sweepgen };
+
+	put_back(&put, 1);
+}
+
+/* What is left of a run is free again, but for its first @keep slots. */
+static void return_run(struct hs_thread *t, uint32_t sc, uint32_t keep)
+{
+	struct hs_run *run = &t->run[sc];
+	uint32_t page = t->held[sc].page;
+	uint32_t from, to;
+
+	if (run->cur && run->cur < run->end) {
+		from = slot_at(sc, page, run->cur) + keep;
+		to = slot_at(sc, page, run->end - 1) + 1;
+		if (from < to) {
+			hs_clear_bits(hs_alloc_bits(page, sc), from, to);
+			hs_clear_bits(hs_mark_bits(page), from, to);
+			hs_pacer_refund((uint64_t)(to - from) * hspan_class_size[sc >> 1]);
+		}
+	}
+	hs_set(&run->end, NULL); /* .cur stays: bump() may be about to return it */
+}
+
+/*
+ * Give spans back: all, or only those that the last cycle left unswept.  When
+ * the thread may have been @interrupted in bump() it may still return the slot
+ * at .cur, and store .cur: so that slot stays allocated, and .end is empty.
+ */
+void hs_cache_flush(struct hs_thread *t, bool only_stale, bool interrupted)
+{
+	struct hspan_put puts[HSPAN_NR_SPAN_CLASSES];
+	uint32_t n = 0, now = hs_sweepgen();
+
+	for (uint32_t sc = 0; sc < HSPAN_NR_SPAN_CLASSES; sc++) {
+		struct hs_held *held = &t->held[sc];
+
+		if (held->page == HS_NO_SPAN || (only_stale && held->sweepgen == now))
+			continue;
+		return_run(t, sc, interrupted);
+		puts[n++] = (struct hspan_put){ .page = held->page,
+						.nfree = count_free(held->page, sc),
+						.sweepgen = held->sweepgen };
+		held->page = HS_NO_SPAN;
+	}
+	/* Nothing may become unused pages while a mark looks at them. */
+	for (uint32_t i = 0; i < n && t->barrier; i++)
+		if (puts[i].nfree)
+			puts[i].nfree--;
+	put_back(puts, n);
+}
+
+/* From now on what is left of this generation's runs is black. */
+void hs_cache_blacken(struct hs_thread *t, uint32_t gen)
+{
+	for (uint32_t sc = 0; sc < HSPAN_NR_SPAN_CLASSES; sc++) {
+		struct hs_run *run = &t->run[sc];
+		uint32_t page = t->held[sc].page;
+
+		if (page == HS_NO_SPAN || !run->cur || run->cur >= run->end)
+			continue;
+		hs_set_bits(hs_mark_bits(page), slot_at(sc, page, run->cur),
+			    slot_at(sc, page, run->end - 1) + 1);
+	}
+	t->black_gen = gen;
+}
+
+/* Take slots [@from, @to) of the held span as the run of its class. */
+static void take_run(struct hs_thread *t, uint32_t sc, uint32_t from, uint32_t to)
+{
+	struct hs_held *held = &t->held[sc];
+	uint32_t size = hspan_class_size[sc >> 1];
+	char *base = hs_page_address(held->page);
+	char *lo = base + (size_t)from * size;
+	char *hi = base + (size_t)to * size;
+
+	if (!held->zeroed && !(sc & 1))
+		memset(lo, 0, (size_t)(hi - lo));
+	if (!(sc & 1) && unlikely(hs_load(&hs.layout_used)) && sc >> 1 != 1)
+		hs_clear_bits(hs_plane1(held->page), (uint32_t)((lo - base) >> 3),
+			      (uint32_t)((hi - base) >> 3));
+	if (t->black_gen == held->sweepgen)
+		hs_set_bits(hs_mark_bits(held->page), from, to);
+	hs_set_bits(hs_alloc_bits(held->page, sc), from, to);
+	held->next = to;
+	hs_set(&t->run[sc].cur, lo);
+	hs_set(&t->run[sc].end, hi);
+	hs_pacer_charge(t, (uint64_t)(hi - lo));
+}
+
+/* The next free run of the held span; false when there is none. */
+static bool next_run(struct hs_thread *t, uint32_t sc)
+{
+	struct hs_held *held = &t->held[sc];
+	const uint64_t *bits = hs_alloc_bits(held->page, sc);
+	uint32_t n = hs_nelems(sc), size = hspan_class_size[sc >> 1];
+	uint32_t from = hs_next_bit(bits, held->next, n, false);
+	uint32_t most, to;
+
+	if (from == n)
+		return false;
+	to = hs_next_bit(bits, from, n, true);
+	most = held->zeroed ? n : RUN_BYTES / size;
+	if (to - from > (most ? most : 1))
+		to = from + (most ? most : 1);
+	take_run(t, sc, from, to);
+	return true;
+}
+
+/* A held span from before the last cycle: sweep it, it is ours. */
+static void sweep_held(struct hs_held *held, uint32_t sc)
+{
+	hs_sweep_span(held->page, sc);
+	held->sweepgen = hs_sweepgen();
+	held->next = 0;
+	held->zeroed = false;
+}
+
+/* No object of the span is in use: forget what its bits said. */
+static void clear_span_bits(const struct hspan_span *s)
+{
+	size_t bytes = (size_t)hs_bit_words(s->span_class) * 8;
+
+	memset(hs_mark_bits(s->page), 0, bytes);
+	memset(hs_alloc_bits(s->page, s->span_class), 0, bytes);
+}
+
+static void hold(struct hs_held *held, const struct hspan_span *s)
+{
+	*held = (struct hs_held){ .page = s->page, .sweepgen = s->sweepgen };
+	if (s->span_class >> 1 == 1)
+		hs_set(&hs.layout_used, true);
+	if (s->flags & HSPAN_SPAN_UNSWEPT) {
+		sweep_held(held, s->span_class);
+	} else if (s->flags & (HSPAN_SPAN_FRESH | HSPAN_SPAN_EMPTY)) {
+		clear_span_bits(s);
+		held->zeroed = s->flags & HSPAN_SPAN_FRESH;
+	}
+}
+
+/* Give the class a run that is not empty.  0 or a negative errno. */
+static int refill(struct hs_thread *t, uint32_t sc)
+{
+	struct hs_held *held = &t->held[sc];
+	struct hspan_span s;
+	int ret;
+
+	for (;;) {
+		if (held->page != HS_NO_SPAN) {
+			if (held->sweepgen != hs_sweepgen())
+				sweep_held(held, sc);
+			if (next_run(t, sc))
+				return 0;
+			put_span(held->page, 0, held->sweepgen);
+			held->page = HS_NO_SPAN;
+		}
+		ret = hs.backend->span_get(sc, 0, 0, &s, 1);
+		if (ret < 0)
+			return ret;
+		hold(held, &s);
+	}
+}
+
+static void *alloc_small(struct hs_thread *t, size_t size, bool noscan, int *ret)
+{
+	unsigned int cls = hspan_size_class(size);
+	uint32_t sc = HSPAN_SPAN_CLASS(cls, noscan);
+	struct hs_run *run = &t->run[sc];
+	char *p = NULL;
+
+	hs_enter();
+	*ret = 0;
+	if (!run->end || run->cur + hspan_class_size[cls] > run->end)
+		*ret = refill(t, sc);
+	if (!*ret) {
+		p = run->cur;
+		run->cur = p + hspan_class_size[cls];
+	}
+	hs_leave();
+	return p;
+}
+
+/*
+ * A large object's span is put back, full, at once: nobody holds it.  Its
+ * colour is settled last, so that a mark that began meanwhile is heeded.
+ */
+static void *alloc_large(struct hs_thread *t, size_t size, bool noscan, int *ret)
+{
+	uint32_t npages = (uint32_t)((size + HSPAN_PAGE_SIZE - 1) >> HSPAN_PAGE_SHIFT);
+	struct hspan_span s;
+	uint64_t *bits;
+	bool clear, late;
+	char *p;
+
+	hs_enter();
+	*ret = hs.backend->span_get(noscan, npages, 0, &s, 1);
+	if (*ret < 0) {
+		hs_leave();
+		return NULL;
+	}
+	p = hs_page_address(s.page);
+	clear = !noscan && !(s.flags & HSPAN_SPAN_FRESH);
+	late = size > CLEAR_IN_SECTION && !(hs.config.debug & HSPAN_DEBUG_CHECKMARK);
+	if (clear && !late)
+		memset(p, 0, size);
+	if (!noscan && hs_load(&hs.layout_used))
+		memset(hs_plane1(s.page), 0, (size_t)npages * HSPAN_BITS_STRIDE);
+	bits = hs_plane0(s.page);
+	hs_set(&bits[0], (uint64_t)(t->black_gen == s.sweepgen));
+	hs_set(&bits[HS_LARGE_SIZE_WORD], (size + 7) & ~7ull);
+	hs_set(&bits[HS_LARGE_PAGES_WORD], npages);
+	hs_set_release(&bits[1], 1);
+	put_span(s.page, 0, s.sweepgen);
+	hs_pacer_charge(t, (uint64_t)npages << HSPAN_PAGE_SHIFT);
+	hs_leave();
+	if (clear && late)
+		memset(p, 0, size); /* till then a marker may read what was there: harmless */
+	return p;
+}
+
+/* Between two allocations: a handshake, a new cycle, a share of the marking. */
+static void poll(struct hs_thread *t, size_t size)
+{
+	hs_handshake_poll(t);
+	if (unlikely(hs_pacer_wants_cycle()))
+		hs_collector_request();
+	if (unlikely(t->barrier))
+		hs_pacer_assist(t, size < RUN_BYTES ? RUN_BYTES : size);
+}
+
+static __attribute__((noinline)) void *alloc_slow(size_t size, bool noscan)
+{
+	struct hs_thread *t = hs_thread_join();
+	int ret = 0;
+	void *p;
+
+	if (!t || unlikely(hs.forked)) {
+		errno = t ? ENOTSUP : errno;
+		return NULL;
+	}
+	if (!size)
+		size = 1;
+	if (size > (size_t)SPAN_MAX_PAGES << HSPAN_PAGE_SHIFT) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	for (int try = 0; try <= RETRIES; try++) {
+		poll(t, size);
+		p = size <= HSPAN_SMALL_MAX ? alloc_small(t, size, noscan, &ret) :
+					      alloc_large(t, size, noscan, &ret);
+		if (p)
+			return p;
+		if (try < RETRIES)
+			hs_collect();
+	}
+	errno = ENOMEM;
+	return NULL;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+/* The embedded backend: the span heap in this process, over anonymous memory. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "heap.h"
+#include "internal.h"
+
+#define HOLDER 1 /* the one client */
+
+static struct {
+	struct hspan_heap *heap;
+	struct hspan_control *control;
+	struct hs_space space;
+	void *data_map;
+	size_t data_map_size;
+} embedded;
+
+static size_t page_map_size(void)
+{
+	return (embedded.space.size >> HSPAN_PAGE_SHIFT) * sizeof(uint32_t);
+}
+
+static size_t bits_size(void)
+{
+	return (embedded.space.size >> HSPAN_PAGE_SHIFT) * HSPAN_BITS_STRIDE * HSPAN_BITS_PLANES;
+}
+
+/* The whole range is mapped; touching a block backs it with zeroes. */
+static int block_get(struct hspan_heap *heap, u32 block)
+{
+	(void)heap;
+	(void)block;
+	return 0;
+}
+
+static u32 *page_map(struct hspan_heap *heap, u32 block)
+{
+	(void)heap;
+	return (u32 *)embedded.space.page_map + (size_t)block * HSPAN_BLOCK_PAGES;
+}
+
+static void block_put(struct hspan_heap *heap, u32 block)
+{
+	(void)heap;
+	madvise(embedded.space.data + (size_t)block * HSPAN_BLOCK_SIZE, HSPAN_BLOCK_SIZE,
+		MADV_DONTNEED);
+}
+
+static const struct hspan_heap_ops ops = {
+	.block_get = block_get,
+	.page_map = page_map,
+	.block_put = block_put,
+};
+
+static int map_data(size_t size)
+{
+	embedded.data_map_size = size + HSPAN_BLOCK_SIZE;
+	embedded.data_map = hs_map(embedded.data_map_size);
+	if (!embedded.data_map)
+		return -ENOMEM;
+	embedded.space.data = (char *)(((uintptr_t)embedded.data_map + HSPAN_BLOCK_SIZE - 1) &
+				       ~(HSPAN_BLOCK_SIZE - 1));
+	embedded.space.size = size;
+	madvise(embedded.space.data, size, MADV_HUGEPAGE);
+	return 0;
+}
+
+static void embedded_close(void)
+{
+	if (embedded.heap)
+		hspan_heap_destroy(embedded.heap);
+	hs_unmap(embedded.control, HSPAN_PAGE_SIZE);
+	hs_unmap((void *)embedded.space.page_map, page_map_size());
+	hs_unmap(embedded.space.bits, bits_size());
+	hs_unmap(embedded.data_map, embedded.data_map_size);
+	memset(&embedded, 0, sizeof(embedded));
+}
+
+static int embedded_open(size_t arena_size, size_t limit, struct hs_space *space)
+{
+	int ret = map_data(arena_size);
+
+	if (ret)
+		return ret;
+	embedded.space.page_map = hs_map(page_map_size());
+	embedded.space.bits = hs_map(bits_size());
+	embedded.control = hs_map(HSPAN_PAGE_SIZE);
+	embedded.space.control = embedded.control;
+	embedded.heap = hspan_heap_create(&ops, NULL, (u32)(arena_size >> HSPAN_BLOCK_SHIFT));
+	if (!embedded.space.page_map || !embedded.space.bits || !embedded.control ||
+	    !embedded.heap) {
+		embedded_close();
+		return -ENOMEM;
+	}
+	hspan_heap_set_control(embedded.heap, embedded.control);
+	if (limit)
+		hspan_heap_set_limit(embedded.heap, limit >> HSPAN_BLOCK_SHIFT);
+	*space = embedded.space;
+	return 0;
+}
+
+static int embedded_span_get(uint32_t span_class, uint32_t npages, uint32_t flags,
+			     struct hspan_span *spans, uint32_t nr)
+{
+	return hspan_heap_get(embedded.heap, HOLDER, span_class, npages, flags, spans, nr);
+}
+
+static int embedded_span_put(struct hspan_put *puts, uint32_t nr)
+{
+	int first = 0;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		puts[i].error = hspan_heap_put(embedded.heap, HOLDER, puts[i].page, puts[i].nfree,
+					       puts[i].sweepgen);
+		if (puts[i].error && !first)
+			first = puts[i].error;
+	}
+	return first ? first : (int)nr;
+}
+
+static int embedded_sweep_next(struct hspan_span *spans, uint32_t nr)
+{
+	return hspan_heap_sweep_next(embedded.heap, HOLDER, spans, nr);
+}
+
+static int embedded_cycle(uint32_t *sweepgen)
+{
+	return hspan_heap_cycle(embedded.heap, sweepgen);
+}
+
+static int64_t embedded_release(uint64_t max_blocks)
+{
+	return (int64_t)hspan_heap_release(embedded.heap, max_blocks);
+}
+
+static int embedded_set_limit(uint64_t blocks)
+{
+	hspan_heap_set_limit(embedded.heap, blocks ? blocks : UINT64_MAX);
+	return 0;
+}
+
+static int embedded_stats(struct hspan_arena_stats *stats)
+{
+	hspan_heap_stats(embedded.heap, stats);
+	return 0;
+}
+
+const struct hs_backend hs_backend_embedded = {
+	.name = "embedded",
+	.open = embedded_open,
+	.close = embedded_close,
+	.span_get = embedded_span_get,
+	.span_put = embedded_span_put,
+	.sweep_next = embedded_sweep_next,
+	.cycle = embedded_cycle,
+	.release = embedded_release,
+	.set_limit = embedded_set_limit,
+	.stats = embedded_stats,
+};

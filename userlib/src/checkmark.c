@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The oracle: with the world stopped, mark again from the same roots by the
+ * simplest means, and abort if a reachable object was left white.
+ *
+ * It shares nothing with the marker but hs_find(): its own bits, its own
+ * stack, no prefetch, no sharing.  Words on stacks are as good as the program:
+ * the dead part of a stack is cleared after each handshake in this mode, so
+ * that a word from before a thread was scanned cannot be taken for a new one.
+ */
+#include <sys/mman.h>
+
+#include "bits.h"
+
+#define REPORT_MOST 8
+#define STACK_BYTES (16ul << 30) /* of addresses; touched as needed */
+
+static struct {
+	uint8_t *seen; /* like plane 0 */
+	uintptr_t *stack;
+	size_t depth;
+	unsigned int white;
+	uint64_t checked;
+	const char *source;
+} check;
+
+static bool see(const struct hs_object *o)
+{
+	uint64_t *bits = (uint64_t *)(check.seen + (size_t)o->page * HSPAN_BITS_STRIDE);
+	uint64_t bit = 1ull << (o->slot & 63);
+
+	if (bits[o->slot >> 6] & bit)
+		return false;
+	bits[o->slot >> 6] |= bit;
+	return true;
+}
+
+static void complain(const struct hs_object *o, uintptr_t where)
+{
+	if (check.white++ < REPORT_MOST)
+		hs_log("hugespan: checkmark: white but reachable: object %p of %zu bytes, "
+		       "from %s at %p\n",
+		       (void *)o->base, hs_object_size(o), check.source, (void *)where);
+}
+
+static void visit(uintptr_t word, uintptr_t where)
+{
+	struct hs_object o;
+
+	if (!hs_find(word, &o) || !hs_is_allocated(&o) || !see(&o))
+		return;
+	check.checked++;
+	if (!hs_is_marked(&o))
+		complain(&o, where);
+	if (!(o.span_class & 1))
+		check.stack[check.depth++] = o.base;
+}
+
+static bool is_pointer(const struct hs_object *o, const uintptr_t *p)
+{
+	size_t i = (size_t)((uintptr_t)p - (uintptr_t)hs_page_address(o->page)) >> 3;
+
+	return !hs.typed || o->span_class >> 1 == 1 || !(hs_plane1(o->page)[i >> 6] >> (i & 63) & 1);
+}
+
+__attribute__((no_sanitize("address", "thread")))
+static void visit_range(uintptr_t lo, uintptr_t hi)
+{
+	for (uintptr_t *p = (uintptr_t *)(lo & ~7ul); p < (uintptr_t *)hi; p++)
+		visit(*(volatile uintptr_t *)p, (uintptr_t)p);
+}
+
+__attribute__((no_sanitize("address", "thread")))
+static void visit_objects(void)
+{
+	struct hs_object o;
+
+	check.source = "an object";
+	while (check.depth) {
+		uintptr_t base = check.stack[--check.depth];
+		uintptr_t *end;
+
+		if (!hs_find(base, &o))
+			continue;
+		end = (uintptr_t *)(base + hs_object_size(&o));
+		for (uintptr_t *p = (uintptr_t *)base; p < end; p++)
+			if (is_pointer(&o, p))
+				visit(*(volatile uintptr_t *)p, (uintptr_t)p);
+	}
+}
+
+static void visit_root(uintptr_t lo, uintptr_t hi)
+{
+	check.source = "a root";
+	visit_range(lo, hi);
+	visit_objects();
+}
+
+static void visit_thread(const struct hs_thread *t)
+{
+	check.source = "a register";
+	visit_range((uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
+	visit_objects();
+	check.source = "a stack";
+	if (t->sp >= t->stack_lo && t->sp < t->stack_hi)
+		visit_range(t->sp, t->stack_hi);
+	visit_objects();
+}
+
+static size_t seen_size(void)
+{
+	return (hs.size >> HSPAN_PAGE_SHIFT) * HSPAN_BITS_STRIDE;
+}
+
+static void prepare(void)
+{
+	if (!check.seen) {
+		check.seen = hs_map(seen_size());
+		check.stack = hs_map(STACK_BYTES);
+		if (!check.seen || !check.stack)
+			hs_die("hugespan: no memory for checkmark\n");
+	} else {
+		madvise(check.seen, seen_size(), MADV_DONTNEED);
+	}
+	check.white = 0;
+}
+
+/* Called by the collector when it thinks that marking is done. */
+void hs_checkmark(void)
+{
+	prepare();
+	hs_handshake(HS_STOP);
+	hs_roots_each(visit_root);
+	for (struct hs_thread *t = hs.threads; t; t = t->next)
+		visit_thread(t);
+	if (check.white)
+		hs_die("hugespan: checkmark: %u reachable objects were left white\n", check.white);
+	hs_handshake_resume();
+}
+
+uint64_t hs_checkmark_objects(void)
+{
+	return check.checked;
+}
+
+void hs_checkmark_reset(void)
+{
+	hs_unmap(check.seen, seen_size());
+	hs_unmap(check.stack, STACK_BYTES);
+	check.seen = NULL;
+	check.stack = NULL;
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The collector thread: the row of handshakes that makes a cycle, marking
+ * between them with its helpers, and the background sweep after them.
+ *
+ * internal.h says why the row is right; this file only walks it.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+
+#include "mark.h"
+#include "pacer.h"
+
+#define IDLE_NS 50000	   /* a marker without work looks again */
+#define BLOCK_OF(bytes) ((bytes) >> HSPAN_BLOCK_SHIFT)
+
+/**
+ * struct collector - the collector thread and its helpers
+ * @requested: the pacer wants a cycle
+ * @wanted: number of the last cycle that somebody waits for
+ * @started, @done: cycles
+ * @wake, @finished: futexes that move with the above
+ * @open: helpers may mark; @active of them do, @hungry have nothing to do
+ * @nr_helpers: as created
+ *
+ * All but the threads are read and written with atomics.
+ */
+static struct {
+	pthread_t thread;
+	pthread_t helper[16];
+	unsigned int nr_helpers;
+	int stop;
+	int requested;
+	int busy;
+	uint64_t wanted, started, done;
+	int wake, finished;
+	int open, active, hungry;
+	uint64_t bytes, objects; /* marked by helpers in this cycle */
+	uint64_t num_forced, mark_ns, mark_cpu_ns, sweep_cpu_ns, cycle_max_ns, released;
+	uint64_t born;
+} gc;
+
+/* What one cycle was like, for its trace line. */
+struct cycle {
+	uint64_t start, mark_ns, heap_before, heap_after, marked, objects, black;
+	bool forced;
+};
+
+static void raise_u64(uint64_t *max, uint64_t value)
+{
+	uint64_t old = hs_load(max);
+
+	while (value > old && !__atomic_compare_exchange_n(max, &old, value, 0, __ATOMIC_SEQ_CST,
+							   __ATOMIC_RELAXED))
+		;
+}
+
+static void wake_collector(void)
+{
+	__atomic_fetch_add(&gc.wake, 1, __ATOMIC_SEQ_CST);
+	hs_futex_wake(&gc.wake, 1);
+}
+
+/* Start a cycle, if none is under way; does not wait. */
+void hs_collector_request(void)
+{
+	if (hs_load(&gc.busy) || hs_load(&gc.requested))
+		return;
+	if (!__atomic_exchange_n(&gc.requested, 1, __ATOMIC_SEQ_CST))
+		wake_collector();
+}
+
+/* Wait for a cycle that starts from now on to be over, its sweep included. */
+void hs_collect(void)
+{
+	uint64_t want = __atomic_load_n(&gc.started, __ATOMIC_SEQ_CST) + 1;
+	int seen;
+
+	if (!hs.ready || hs.forked)
+		return;
+	raise_u64(&gc.wanted, want);
+	wake_collector();
+	hspan_thread_park();
+	for (;;) {
+		seen = __atomic_load_n(&gc.finished, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&gc.done, __ATOMIC_SEQ_CST) >= want)
+			break;
+		hs_futex_wait(&gc.finished, seen, 0);
+	}
+	hspan_thread_unpark();
+}
+
+HS_EXPORT void hspan_gc(void)
+{
+	if (hs_thread_join())
+		hs_collect();
+}
+
+/* Markers ----------------------------------------------------------------- */
+
+static void *help(void *arg)
+{
+	struct hs_marker m = { .hungry = &gc.hungry };
+	uint64_t cpu = hs_cpu_now(), now;
+
+	(void)arg;
+	while (!hs_load_acquire(&gc.stop)) {
+		__atomic_fetch_add(&gc.active, 1, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&gc.open, __ATOMIC_SEQ_CST)) {
+			hs_mark_drain(&m, 0);
+			hs_mark_hand_back(&m);
+			hs_add(&gc.bytes, m.bytes);
+			hs_add(&gc.objects, m.objects);
+			m.bytes = m.objects = 0;
+			now = hs_cpu_now();
+			hs_add(&gc.mark_cpu_ns, now - cpu);
+			cpu = now;
+		}
+		__atomic_fetch_sub(&gc.active, 1, __ATOMIC_SEQ_CST);
+		hs_add(&gc.hungry, 1);
+		hs_work_wait(__atomic_load_n(&gc.open, __ATOMIC_SEQ_CST) ? IDLE_NS : 0);
+		hs_sub(&gc.hungry, 1);
+	}
+	return NULL;
+}
+
+/* Mark until the work list is empty and no helper has any. */
+static void drain(struct hs_marker *m)
+{
+	for (;;) {
+		hs_mark_drain(m, 0);
+		if (!hs_work_empty())
+			continue;
+		if (!__atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
+			return;
+		hs_work_wait(IDLE_NS);
+	}
+}
+
+/*
+ * Mark to the end: a round of DRAIN in which no thread gave anything white
+ * and nothing was pushed.
+ */
+static void mark_to_the_end(struct hs_marker *m)
+{
+	uint64_t pushes;
+
+	do {
+		drain(m);
+		pushes = hs_work_pushes();
+		if (!hs_work_empty() || __atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
+			continue;
+		hs_handshake(HS_DRAIN);
+		if (!hs_handshake_given() && hs_work_pushes() == pushes && hs_work_empty())
+			return;
+	} while (true);
+}
+
+static void open_marking(void)
+{
+	gc.bytes = gc.objects = 0;
+	__atomic_store_n(&gc.open, 1, __ATOMIC_SEQ_CST);
+	hs_work_wake();
+}
+
+static void close_marking(void)
+{
+	__atomic_store_n(&gc.open, 0, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
+		hs_futex_wait(&gc.active, hs_load(&gc.active), IDLE_NS);
+}
+
+/* The cycle --------------------------------------------------------------- */
+
+static void mark(struct cycle *c)
+{
+	struct hs_marker m = { .hungry = gc.nr_helpers ? &gc.hungry : NULL };
+	uint64_t cpu = hs_cpu_now(), assisted, objects;
+
+	hs_set(&hs.marking, true);
+	hs_handshake(HS_BARRIER);
+	hs_set_release(&hs.black_gen, hs_sweepgen());
+	c->heap_before = hs_pacer_heap();
+	hs_pacer_take_assisted(&assisted, &objects);
+	open_marking();
+	hs_roots_scan();
+	hs_handshake(HS_SCAN);
+	mark_to_the_end(&m);
+	close_marking();
+	hs_mark_hand_back(&m);
+	if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
+		hs_checkmark();
+	c->black = hs_pacer_heap() - c->heap_before;
+	hs_set(&hs.marking, false);
+	hs_handshake(HS_OFF);
+	hs_pacer_take_assisted(&assisted, &objects);
+	c->marked = m.bytes + gc.bytes + assisted;
+	c->objects = m.objects + gc.objects + objects;
+	hs_add(&gc.mark_cpu_ns, hs_cpu_now() - cpu);
+}
+
+static void move_sweepgen(void)
+{
+	uint32_t gen;
+	int ret;
+
+	while ((ret = hs.backend->cycle(&gen)) == -EBUSY)
+		hs_sweep_all();
+	if (ret < 0)
+		hs_die("hugespan: the %s backend refused a cycle: errno %d\n", hs.backend->name,
+		       -ret);
+}
+
+/* Give back whole blocks beyond what the next cycle is going to need. */
+static void scavenge(void)
+{
+	uint64_t held = (uint64_t)hs.space.control->blocks_held;
+	uint64_t keep = hs_pacer_retain();
+	int64_t n;
+
+	if (keep == UINT64_MAX || held <= BLOCK_OF(keep) + 1)
+		return;
+	n = hs.backend->release(held - BLOCK_OF(keep) - 1);
+	if (n > 0)
+		hs_add(&gc.released, (uint64_t)n << HSPAN_BLOCK_SHIFT);
+}
+
+static void sweep(void)
+{
+	uint64_t cpu = hs_cpu_now();
+
+	hs_sweep_all();
+	scavenge();
+	hs_add(&gc.sweep_cpu_ns, hs_cpu_now() - cpu);
+}
+
+static double mib(uint64_t bytes)
+{
+	return (double)bytes / (1 << 20);
+}
+
+static void trace(const struct cycle *c)
+{
+	struct hspan_stats st = { .struct_size = sizeof(st) };
+	uint64_t now = hs_now();
+
+	hs_pacer_stats(&st);
+	hs_log("hugespan: gc %llu @%.3fs %.1f%%: %.3f ms mark, %.1f us longest stop, "
+	       "%.1f->%.1f->%.1f MiB, %.1f MiB goal, %llu objects, %u markers, %s%s\n",
+	       (unsigned long long)gc.started, (double)(now - gc.born) / 1e9,
+	       100.0 * (double)(gc.mark_cpu_ns + gc.sweep_cpu_ns) / (double)(now - gc.born),
+	       (double)c->mark_ns / 1e6, (double)hs_handshake_take_max() / 1e3,
+	       mib(c->heap_before), mib(c->heap_after), mib(st.heap_live), mib(st.heap_goal),
+	       (unsigned long long)c->objects, gc.nr_helpers + 1, hs.backend->name,
+	       c->forced ? ", forced" : "");
+}
+
+static void cycle(void)
+{
+	struct cycle c = { .start = hs_now() };
+
+	c.forced = __atomic_load_n(&gc.wanted, __ATOMIC_SEQ_CST) > gc.started;
+	__atomic_store_n(&gc.busy, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&gc.requested, 0, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&gc.started, 1, __ATOMIC_SEQ_CST);
+	hs_handshake(HS_FLUSH);
+	hs_sweep_all();
+	mark(&c);
+	c.mark_ns = hs_now() - c.start;
+	c.heap_after = hs_pacer_heap();
+	move_sweepgen();
+	hs_pacer_cycle_done(c.marked, c.black);
+	sweep();
+	hs_add(&gc.mark_ns, c.mark_ns);
+	hs_add(&gc.num_forced, c.forced);
+	raise_u64(&gc.cycle_max_ns, hs_now() - c.start);
+	if (hs.config.trace & HSPAN_TRACE_GC)
+		trace(&c);
+	__atomic_store_n(&gc.busy, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&gc.done, gc.started, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&gc.finished, 1, __ATOMIC_SEQ_CST);
+	hs_futex_wake(&gc.finished, INT_MAX);
+}
+
+static bool have_reason(void)
+{
+	return __atomic_load_n(&gc.requested, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&gc.wanted, __ATOMIC_SEQ_CST) > gc.started;
+}
+
+static void *collect(void *arg)
+{
+	(void)arg;
+	while (!hs_load_acquire(&gc.stop)) {
+		int seen = __atomic_load_n(&gc.wake, __ATOMIC_SEQ_CST);
+
+		if (have_reason())
+			cycle();
+		else if (!hs_load_acquire(&gc.stop))
+			hs_futex_wait(&gc.wake, seen, 0);
+	}
+	return NULL;
+}
+
+/* Threads ----------------------------------------------------------------- */
+
+static int start_thread(pthread_t *thread, void *(*fn)(void *), const char *name)
+{
+	sigset_t all, old;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = pthread_create(thread, NULL, fn, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!ret)
+		pthread_setname_np(*thread, name);
+	return -ret;
+}
+
+int hs_collector_start(void)
+{
+	int ret;
+
+	memset(&gc, 0, sizeof(gc));
+	gc.born = hs_now();
+	ret = start_thread(&gc.thread, collect, "hspan-collector");
+	while (!ret && gc.nr_helpers + 1 < hs.config.markers) {
+		ret = start_thread(&gc.helper[gc.nr_helpers], help, "hspan-marker");
+		if (!ret)
+			gc.nr_helpers++;
+		else
+			hs_collector_stop();
+	}
+	return ret;
+}
+
+void hs_collector_stop(void)
+{
+	hs_set_release(&gc.stop, 1);
+	wake_collector();
+	pthread_join(gc.thread, NULL);
+	for (unsigned int i = 0; i < gc.nr_helpers; i++) {
+		hs_work_wake();
+		pthread_join(gc.helper[i], NULL);
+	}
+	gc.nr_helpers = 0;
+}
+
+void hs_collector_add_released(uint64_t bytes)
+{
+	hs_add(&gc.released, bytes);
+}
+
+void hs_collector_stats(struct hspan_stats *stats)
+{
+	stats->num_gc = hs_load(&gc.done);
+	stats->num_forced = hs_load(&gc.num_forced);
+	stats->mark_ns = hs_load(&gc.mark_ns);
+	stats->mark_cpu_ns = hs_load(&gc.mark_cpu_ns);
+	stats->sweep_cpu_ns = hs_load(&gc.sweep_cpu_ns);
+	stats->cycle_max_ns = hs_load(&gc.cycle_max_ns);
+	stats->heap_released = hs_load(&gc.released);
+	stats->spans_swept = hs_sweep_count();
+}

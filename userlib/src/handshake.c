@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Handshakes: the collector has every thread do one small thing, each on its
+ * own and none waiting for another.
+ *
+ * A running thread does it in a signal handler, or on leaving the critical
+ * section that the signal found it in, or at its next poll.  For a parked
+ * thread the collector does it.  The handler runs with the signal masked and
+ * on its own stack, takes no lock but the work list's, and calls no libc
+ * function that is not async-signal-safe.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "bits.h"
+#include "work.h"
+
+#define RED_ZONE 128
+#define RESEND_NS 1000000 /* ask again those who may have parked meanwhile */
+
+/**
+ * struct request - the handshake under way
+ * @seq: its number; a thread whose .done is another has still to ack
+ * @kind: enum hs_handshake
+ * @pending: threads that have not acked
+ * @given: threads that had something unmarked to give (HS_DRAIN)
+ * @stopped: threads that wait for @go to reach @seq (HS_STOP)
+ *
+ * Written by the collector with hs.threads_lock held, before @seq moves.
+ */
+static struct {
+	uint32_t seq;
+	int kind;
+	int pending;
+	int given;
+	int go;
+	uint64_t max_ns;
+	uint64_t cycle_max_ns;
+	uint64_t total_ns;
+	uint64_t count;
+	uint64_t hist[40];
+} request;
+
+static void raise_to(uint64_t *max, uint64_t ns)
+{
+	uint64_t old = hs_load(max);
+
+	while (ns > old && !__atomic_compare_exchange_n(max, &old, ns, 0, __ATOMIC_RELAXED,
+							__ATOMIC_RELAXED))
+		;
+}
+
+static void account(uint64_t ns)
+{
+	unsigned int bucket = ns ? 63 - (unsigned int)__builtin_clzll(ns) : 0;
+
+	hs_add(&request.hist[bucket < 39 ? bucket : 39], 1);
+	hs_add(&request.count, 1);
+	hs_add(&request.total_ns, ns);
+	raise_to(&request.max_ns, ns);
+	raise_to(&request.cycle_max_ns, ns);
+}
+
+/* Grey every word of [@lo, @hi) that may point into the heap. */
+__attribute__((no_sanitize("address", "thread")))
+static void shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi)
+{
+	uintptr_t last = 0;
+
+	for (uintptr_t *p = (uintptr_t *)lo; p < (uintptr_t *)hi; p++) {
+		uintptr_t word = *(volatile uintptr_t *)p;
+
+		if (word - hs.base < hs.size && word != last) {
+			hs_chunk_add(&t->shaded, word);
+			last = word;
+		}
+	}
+}
+
+static void scan_thread(struct hs_thread *t)
+{
+	shade_words(t, (uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
+	if (t->sp >= t->stack_lo && t->sp < t->stack_hi)
+		shade_words(t, t->sp & ~7ul, t->stack_hi);
+	if (t->shaded)
+		hs_work_push(t->shaded);
+	t->shaded = NULL;
+}
+
+static void act(struct hs_thread *t, enum hs_handshake kind)
+{
+	switch (kind) {
+	case HS_FLUSH:
+		hs_cache_flush(t, true, true);
+		break;
+	case HS_BARRIER:
+		t->barrier = true;
+		break;
+	case HS_SCAN:
+		hs_cache_blacken(t, hs.black_gen);
+		scan_thread(t);
+		break;
+	case HS_DRAIN:
+		if (hs_barrier_flush(t))
+			hs_add(&request.given, 1);
+		break;
+	case HS_OFF:
+		t->barrier = false;
+		hs_barrier_discard(t);
+		break;
+	case HS_STOP:
+		break;
+	}
+}
+
+static void ack(struct hs_thread *t, uint32_t seq)
+{
+	hs_set_release(&t->done, seq);
+	if (__atomic_sub_fetch(&request.pending, 1, __ATOMIC_ACQ_REL) == 0)
+		hs_futex_wake(&request.pending, 1);
+}
+
+/* Wait, stopped, for the collector to be done with us. */
+static void stay(uint32_t seq)
+{
+	int go;
+
+	while ((go = hs_load_acquire(&request.go)) != (int)seq)
+		hs_futex_wait(&request.go, go, 0);
+}
+
+/* The calling thread's part; its registers and sp are in @t. */
+static void run(struct hs_thread *t, uint32_t seq)
+{
+	uint64_t start = hs_now();
+	int kind = request.kind;
+
+	act(t, kind);
+	ack(t, seq);
+	if (kind == HS_STOP)
+		stay(seq); /* for the oracle: no figure of ours */
+	else
+		account(hs_now() - start);
+}
+
+static bool wanted(const struct hs_thread *t, uint32_t *seq)
+{
+	*seq = hs_load_acquire(&request.seq);
+	return *seq != hs_load(&t->done);
+}
+
+/*
+ * Callee-saved registers and stack pointer of the function this is inlined
+ * into: what its callers had in them is here or above the stack pointer.
+ */
+static inline __attribute__((always_inline)) void here(struct hs_thread *t)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("movq %%rbx, 0(%1)\n\tmovq %%rbp, 8(%1)\n\tmovq %%r12, 16(%1)\n\t"
+			 "movq %%r13, 24(%1)\n\tmovq %%r14, 32(%1)\n\tmovq %%r15, 40(%1)\n\t"
+			 "movq %%rsp, %0"
+			 : "=&r"(t->sp)
+			 : "r"(t->regs)
+			 : "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("stp x19, x20, [%1, 0]\n\tstp x21, x22, [%1, 16]\n\t"
+			 "stp x23, x24, [%1, 32]\n\tstp x25, x26, [%1, 48]\n\t"
+			 "stp x27, x28, [%1, 64]\n\tstr x29, [%1, 80]\n\tmov %0, sp"
+			 : "=&r"(t->sp)
+			 : "r"(t->regs)
+			 : "memory");
+#endif
+}
+
+/* Called by the thread itself, out of any critical section. */
+__attribute__((noinline)) void hs_handshake_poll(struct hs_thread *t)
+{
+	uint32_t seq;
+
+	hs_tls.critical++; /* the handler must not run it too */
+	hs_compiler_barrier();
+	do {
+		hs_tls.deferred = 0;
+		hs_compiler_barrier();
+		if (t == &hs_nobody || !wanted(t, &seq))
+			break;
+		here(t);
+		run(t, seq);
+		if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
+			hs_scrub_stack();
+	} while (hs_tls.deferred);
+	hs_compiler_barrier();
+	hs_tls.critical--;
+}
+
+void hs_deferred_handshake(void)
+{
+	hs_handshake_poll(hs_tls.self);
+}
+
+static void context_registers(struct hs_thread *t, const ucontext_t *uc)
+{
+#if defined(__x86_64__)
+	_Static_assert(sizeof(uc->uc_mcontext.gregs) <= sizeof(t->regs), "registers fit");
+	memcpy(t->regs, uc->uc_mcontext.gregs, sizeof(uc->uc_mcontext.gregs));
+	t->sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
+#else
+	_Static_assert(sizeof(uc->uc_mcontext.regs) <= sizeof(t->regs), "registers fit");
+	memcpy(t->regs, uc->uc_mcontext.regs, sizeof(uc->uc_mcontext.regs));
+	t->sp = (uintptr_t)uc->uc_mcontext.sp - RED_ZONE;
+#endif
+}
+
+/* (checkmark) the dead stack below what the signal interrupted */
+static void scrub_below(const struct hs_thread *t)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t lo = t->sp - (16u << 10);
+
+	if (here >= t->stack_lo && here < t->stack_hi)
+		return; /* no alternate stack: we stand on it */
+	if (lo > t->stack_lo && t->sp < t->stack_hi)
+		memset((void *)lo, 0, t->sp - lo);
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	struct hs_thread *t = hs_tls.self;
+	int saved = errno;
+	uint32_t seq;
+
+	(void)sig;
+	(void)info;
+	if (hs_tls.critical)
+		hs_tls.deferred = 1;
+	else if (t != &hs_nobody && hs_load(&t->state) == HS_RUNNING && wanted(t, &seq)) {
+		context_registers(t, context);
+		run(t, seq);
+		if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
+			scrub_below(t);
+	}
+	errno = saved;
+}
+
+int hs_handshake_init(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_signal,
+				.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+
+	sigemptyset(&sa.sa_mask);
+	memset(&request.max_ns, 0, sizeof(request) - offsetof(typeof(request), max_ns));
+	return sigaction(hs.config.signal, &sa, NULL) ? -errno : 0;
+}
+
+/* Act for @t if it is parked; true when that was done. */
+static bool act_for(struct hs_thread *t, uint32_t seq, int kind)
+{
+	int expected = HS_PARKED;
+
+	if (!__atomic_compare_exchange_n(&t->state, &expected, HS_CLAIMED, 0, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return false;
+	if (hs_load(&t->done) != seq) {
+		act(t, kind);
+		t->scrub = hs.config.debug & HSPAN_DEBUG_CHECKMARK;
+		ack(t, seq);
+	}
+	if (kind != HS_STOP)
+		hs_set_release(&t->state, HS_PARKED);
+	if (kind != HS_STOP)
+		hs_futex_wake(&t->state, 1);
+	return true;
+}
+
+static void ask(uint32_t seq, int kind)
+{
+	for (struct hs_thread *t = hs.threads; t; t = t->next) {
+		if (hs_load_acquire(&t->done) == seq)
+			continue;
+		if (!act_for(t, seq, kind))
+			syscall(SYS_tgkill, getpid(), t->tid, hs.config.signal);
+	}
+}
+
+static void begin(enum hs_handshake kind)
+{
+	uint32_t seq = request.seq + 1;
+
+	request.kind = kind;
+	request.given = 0;
+	request.pending = (int)hs.nr_threads;
+	hs_set_release(&request.seq, seq);
+	while (hs_load_acquire(&request.pending) > 0) {
+		ask(seq, kind);
+		for (int left; (left = hs_load_acquire(&request.pending)) > 0;)
+			if (hs_futex_wait(&request.pending, left, RESEND_NS) && errno == ETIMEDOUT)
+				break;
+	}
+}
+
+/*
+ * Run one handshake with every thread; called by the collector only.  With
+ * HS_STOP it returns with hs.threads_lock held and everybody stopped.
+ */
+void hs_handshake(enum hs_handshake kind)
+{
+	pthread_mutex_lock(&hs.threads_lock);
+	begin(kind);
+	if (kind != HS_STOP)
+		pthread_mutex_unlock(&hs.threads_lock);
+}
+
+void hs_handshake_resume(void)
+{
+	hs_set_release(&request.go, (int)request.seq);
+	hs_futex_wake(&request.go, 1 << 30);
+	for (struct hs_thread *t = hs.threads; t; t = t->next) {
+		int expected = HS_CLAIMED;
+
+		if (__atomic_compare_exchange_n(&t->state, &expected, HS_PARKED, 0,
+						__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+			hs_futex_wake(&t->state, 1);
+	}
+	pthread_mutex_unlock(&hs.threads_lock);
+}
+
+uint32_t hs_handshake_current(void)
+{
+	return hs_load(&request.seq);
+}
+
+/* After HS_DRAIN: did any thread have something white to give? */
+bool hs_handshake_given(void)
+{
+	return hs_load(&request.given) != 0;
+}
+
+uint64_t hs_handshake_take_max(void)
+{
+	return __atomic_exchange_n(&request.cycle_max_ns, 0, __ATOMIC_RELAXED);
+}
+
+void hs_handshake_stats(struct hspan_stats *stats)
+{
+	stats->stop_max_ns = hs_load(&request.max_ns);
+	stats->stop_total_ns = hs_load(&request.total_ns);
+	stats->handshakes = hs_load(&request.count);
+	for (int i = 0; i < 40; i++)
+		stats->stop_hist[i] = hs_load(&request.hist[i]);
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+/* Making and unmaking the heap: options, environment, backend. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "pacer.h"
+
+#define DEFAULT_ARENA (64ull << 30)
+#define DEFAULT_MIN_HEAP (4u << 20)
+#define MAX_MARKERS 16
+
+struct hs_heap hs = { .threads_lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* Serializes hspan_init() and hspan_shutdown(); outermost. */
+static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct word {
+	const char *name;
+	unsigned int value;
+};
+
+static const struct word backends[] = {
+	{ "auto", HSPAN_BACKEND_AUTO },
+	{ "module", HSPAN_BACKEND_MODULE },
+	{ "embedded", HSPAN_BACKEND_EMBEDDED },
+	{ NULL, 0 },
+};
+
+static const struct word debug_words[] = {
+	{ "checkmark", HSPAN_DEBUG_CHECKMARK },
+	{ "clobber", HSPAN_DEBUG_CLOBBER },
+	{ "break-deletion", HS_DEBUG_BREAK_DELETION },
+	{ "break-insertion", HS_DEBUG_BREAK_INSERTION },
+	{ NULL, 0 },
+};
+
+static const struct word trace_words[] = {
+	{ "gc", HSPAN_TRACE_GC },
+	{ NULL, 0 },
+};
+
+static const struct word *find_word(const struct word *words, const char *text, size_t len)
+{
+	for (; words->name; words++)
+		if (strlen(words->name) == len && !memcmp(words->name, text, len))
+			return words;
+	return NULL;
+}
+
+/* Comma-separated names, or-ed into *@flags. */
+static int parse_flags(const char *text, const struct word *words, unsigned int *flags)
+{
+	while (*text) {
+		size_t len = strcspn(text, ",");
+		const struct word *w = find_word(words, text, len);
+
+		if (!w)
+			return -EINVAL;
+		*flags |= w->value;
+		text += len + (text[len] == ',');
+	}
+	return 0;
+}
+
+static int parse_long(const char *text, long lo, long hi, long *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtol(text, &end, 10);
+	return errno || end == text || *end || *out < lo || *out > hi ? -EINVAL : 0;
+}
+
+static int parse_size(const char *text, size_t *out)
+{
+	static const char suffixes[] = "KMG";
+	const char *suffix;
+	unsigned int shift = 0;
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (errno || end == text || *text == '-')
+		return -EINVAL;
+	if (*end) {
+		suffix = strchr(suffixes, *end++);
+		if (!suffix || *end)
+			return -EINVAL;
+		shift = 10 * (unsigned int)(suffix - suffixes + 1);
+	}
+	if (*out > SIZE_MAX >> shift)
+		return -EINVAL;
+	*out <<= shift;
+	return 0;
+}
+
+static int read_backend(struct hspan_options *o)
+{
+	const char *text = getenv("HUGESPAN_BACKEND");
+	const struct word *w;
+
+	if (!text)
+		return 0;
+	w = find_word(backends, text, strlen(text));
+	if (!w)
+		return -EINVAL;
+	o->backend = (enum hspan_backend)w->value;
+	return 0;
+}
+
+static int read_number(const char *name, long lo, long hi, long *value)
+{
+	const char *text = getenv(name);
+
+	return text ? parse_long(text, lo, hi, value) : 0;
+}
+
+static int read_size(const char *name, size_t *value)
+{
+	const char *text = getenv(name);
+
+	return text ? parse_size(text, value) : 0;
+}
+
+static int read_flags(const char *name, const struct word *words, unsigned int *value)
+{
+	const char *text = getenv(name);
+
+	return text ? parse_flags(text, words, value) : 0;
+}
+
+/* The environment overrides; the first error wins. */
+static int read_environment(struct hspan_options *o)
+{
+	long percent = o->gc_percent, markers = o->markers, sig = o->signal;
+	int ret = read_backend(o);
+
+	if (!ret)
+		ret = read_number("HUGESPAN_PERCENT", -1, 1000000, &percent);
+	if (!ret)
+		ret = read_number("HUGESPAN_MARKERS", 1, MAX_MARKERS, &markers);
+	if (!ret)
+		ret = read_number("HUGESPAN_SIGNAL", 1, SIGRTMAX, &sig);
+	if (!ret)
+		ret = read_size("HUGESPAN_ARENA", &o->arena_size);
+	if (!ret)
+		ret = read_size("HUGESPAN_LIMIT", &o->memory_limit);
+	if (!ret)
+		ret = read_size("HUGESPAN_MIN_HEAP", &o->min_heap);
+	if (!ret)
+		ret = read_flags("HUGESPAN_DEBUG", debug_words, &o->debug);
+	if (!ret)
+		ret = read_flags("HUGESPAN_TRACE", trace_words, &o->trace);
+	o->gc_percent = (int)percent;
+	o->markers = (unsigned int)markers;
+	o->signal = (int)sig;
+	return ret;
+}
+
+static int check_options(const struct hspan_options *o)
+{
+	if ((unsigned int)o->backend > HSPAN_BACKEND_EMBEDDED || o->markers > MAX_MARKERS)
+		return -EINVAL;
+	if (o->debug & ~(HSPAN_DEBUG_CHECKMARK | HSPAN_DEBUG_CLOBBER) || o->trace & ~HSPAN_TRACE_GC)
+		return -EINVAL;
+	return 0;
+}
+
+static int settle(const struct hspan_options *given, struct hspan_options *o)
+{
+	int ret;
+
+	if (given) {
+		if (given->struct_size != sizeof(*o))
+			return -EINVAL;
+		*o = *given;
+		ret = check_options(o);
+		if (ret)
+			return ret;
+	}
+	ret = read_environment(o);
+	if (ret)
+		return ret;
+	if (!o->markers)
+		o->markers = 1;
+	if (!o->signal)
+		o->signal = SIGURG;
+	if (!o->arena_size)
+		o->arena_size = DEFAULT_ARENA;
+	if (!o->min_heap)
+		o->min_heap = DEFAULT_MIN_HEAP;
+	o->arena_size = (o->arena_size + HSPAN_BLOCK_SIZE - 1) & ~(HSPAN_BLOCK_SIZE - 1);
+	return o->arena_size > HSPAN_ARENA_MAX ? -EINVAL : 0;
+}
+
+static int try_backend(const struct hs_backend *backend, const struct hspan_options *o)
+{
+	int ret = backend->open(o->arena_size, o->memory_limit, &hs.space);
+
+	if (!ret)
+		hs.backend = backend;
+	return ret;
+}
+
+static int open_backend(const struct hspan_options *o)
+{
+	int ret;
+
+	if (o->backend == HSPAN_BACKEND_EMBEDDED)
+		return try_backend(&hs_backend_embedded, o);
+	ret = try_backend(&hs_backend_module, o);
+	if (!ret || o->backend == HSPAN_BACKEND_MODULE)
+		return ret;
+	if (o->trace)
+		hs_log("hugespan: no module backend (%s): embedded\n", strerror(-ret));
+	return try_backend(&hs_backend_embedded, o);
+}
+
+static void publish(const struct hspan_options *o)
+{
+	hs.base = (uintptr_t)hs.space.data;
+	hs.size = hs.space.size;
+	hs.page_map = hs.space.page_map;
+	hs.bits = hs.space.bits;
+	hs.typed = hs.layout_used = hs.marking = false;
+	hs.black_gen = 0;
+	hs.config = (struct hs_config){
+		.backend = o->backend,
+		.markers = o->markers,
+		.debug = o->debug,
+		.trace = o->trace,
+		.signal = o->signal,
+		.arena_size = o->arena_size,
+		.min_heap = o->min_heap,
+	};
+}
+
+static void in_fork_child(void)
+{
+	struct hs_thread *t = hs_tls.self;
+
+	if (!hs.ready)
+		return;
+	hs.forked = true; /* no collector here, and the arena may be the parent's */
+	if (t == &hs_nobody)
+		return;
+	t->barrier = false;
+	for (int i = 0; i < HSPAN_NR_SPAN_CLASSES; i++)
+		t->run[i].end = NULL;
+}
+
+static int make(const struct hspan_options *given)
+{
+	static bool forks_watched;
+	struct hspan_options o = HSPAN_OPTIONS_INIT;
+	int ret = settle(given, &o);
+
+	if (ret)
+		return ret;
+	ret = open_backend(&o);
+	if (ret)
+		return ret;
+	publish(&o);
+	hs_pacer_init(o.gc_percent, o.memory_limit);
+	ret = hs_handshake_init();
+	if (!ret)
+		ret = hs_collector_start();
+	if (ret) {
+		hs.backend->close();
+		return ret;
+	}
+	if (!forks_watched)
+		forks_watched = !pthread_atfork(NULL, NULL, in_fork_child);
+	hs_set_release(&hs.ready, 1);
+	return 0;
+}
+
+static int make_once(const struct hspan_options *options)
+{
+	int ret = -EALREADY;
+
+	pthread_mutex_lock(&init_lock);
+	if (!hs.ready)
+		ret = make(options);
+	pthread_mutex_unlock(&init_lock);
+	return ret;
+}
+
+/* The heap with defaults, if there is none yet. */
+int hs_ensure_init(void)
+{
+	int ret;
+
+	if (likely(hs_load_acquire(&hs.ready)))
+		return 0;
+	ret = make_once(NULL);
+	return ret == -EALREADY ? 0 : ret;
+}
+
+HS_EXPORT int hspan_init(const struct hspan_options *options)
+{
+	int ret = make_once(options);
+
+	if (ret)
+		return ret;
+	return hs_thread_join() ? 0 : -errno;
+}
+
+HS_EXPORT int hspan_shutdown(void)
+{
+	int ret = -EBUSY;
+
+	pthread_mutex_lock(&init_lock);
+	if (!hs.ready) {
+		ret = -ENOENT;
+		goto out;
+	}
+	pthread_mutex_lock(&hs.threads_lock);
+	if (hs.nr_threads == (hs_tls.self != &hs_nobody))
+		ret = 0;
+	pthread_mutex_unlock(&hs.threads_lock);
+	if (ret)
+		goto out;
+	hs_collector_stop();
+	hspan_thread_unregister();
+	hs_roots_reset();
+	hs_checkmark_reset();
+	hs_set_release(&hs.ready, 0);
+	hs.backend->close();
+	hs.backend = NULL;
+out:
+	pthread_mutex_unlock(&init_lock);
+	return ret;
+}
+
+HS_EXPORT const char *hspan_version(void)
+{
+	return HSPAN_VERSION;
+}
+
+HS_EXPORT const char *hspan_backend_name(void)
+{
+	return hs_load_acquire(&hs.ready) ? hs.backend->name : NULL;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the library's files share: the heap, the thread, critical sections,
+ * and the invariants that tie allocator, barrier, marker and sweeper together.
+ *
+ * Colours.  An object is black or grey when its mark bit is set (grey: and it
+ * is still in a work chunk or a marker's FIFO), white otherwise.
+ *
+ * A cycle is a row of handshakes; in none of them does a thread wait for
+ * another.  "T has acked X" = T ran its part of X:
+ *
+ *   FLUSH	T gives back spans not swept since the last cycle.  When all have
+ *		acked and what they gave is swept, no mark bit is set anywhere.
+ *   BARRIER	T's stores shade from now on (hs_thread.barrier).
+ *   SCAN	T's stack and registers are grey, then black; what T allocates
+ *		from now on is black (hs_thread.black_gen).  Starts when all have
+ *		acked BARRIER: so no thread stores unseen while another is black,
+ *		and no black object exists before every store shades.
+ *   DRAIN	T's barrier buffer goes to the markers.  Repeated until a round in
+ *		which no thread had anything unmarked to give and nothing was
+ *		pushed: then, at the start of that round, nothing was grey, and
+ *		with no grey object no mutator can reach a white one.
+ *   OFF	T's stores shade no longer.  When all have acked, sweepgen moves.
+ *
+ * Why that is enough: the barrier shades the pointer overwritten, so what a
+ * black thread saw when it was scanned stays marked or in line to be; and the
+ * pointer stored, so a thread not yet scanned cannot hide a white object in a
+ * black one.
+ *
+ * Allocation colour is decided a run at a time.  A run is a row of free slots
+ * of one span that a thread took to allocate from; all its allocation bits
+ * are set when it is taken.  Its mark bits are set too when the span's
+ * sweepgen is the thread's black_gen, that is, when this cycle's sweep is
+ * going to judge it.  A span got after sweepgen has moved is of the next
+ * generation, so its runs are white without any thread having to be told.
+ *
+ * A sweep (allocation bits = mark bits, mark bits = 0) is done by whoever
+ * holds the span, and only between a cycle's end and the next one's FLUSH.
+ *
+ * Lock order (outer first):
+ *	init_lock (init.c) -> hs.threads_lock -> roots_lock (roots.c) -> work list
+ * No lock but the work list's is taken in a critical section or a handshake.
+ */
+#ifndef HS_INTERNAL_H
+#define HS_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hugespan.h>
+
+#include "backend.h"
+#include "sizeclass.h"
+
+#define HS_EXPORT __attribute__((visibility("default")))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define hs_compiler_barrier() __asm__ volatile("" ::: "memory")
+
+#define hs_load(p) __atomic_load_n(p, __ATOMIC_RELAXED)
+#define hs_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define hs_set(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define hs_set_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define hs_add(p, v) __atomic_add_fetch(p, v, __ATOMIC_RELAXED)
+#define hs_sub(p, v) __atomic_sub_fetch(p, v, __ATOMIC_RELAXED)
+
+#define HS_NO_SPAN UINT32_MAX
+#define HS_NREGS 32
+
+/* Bits of hs_config.debug that only tests set: a barrier left out on purpose. */
+#define HS_DEBUG_BREAK_DELETION (1u << 16)
+#define HS_DEBUG_BREAK_INSERTION (1u << 17)
+
+enum hs_handshake {
+	HS_FLUSH,
+	HS_BARRIER,
+	HS_SCAN,
+	HS_DRAIN,
+	HS_OFF,
+	HS_STOP, /* stays stopped until hs_handshake_resume(); for the oracle */
+};
+
+/* What a thread is doing, as far as handshakes are concerned. */
+enum hs_thread_state {
+	HS_RUNNING,
+	HS_PARKED,  /* the collector may act for it */
+	HS_CLAIMED, /* it does just now */
+};
+
+/** struct hs_run - where the next objects of a span class come from */
+struct hs_run {
+	char *cur;
+	char *end;
+};
+
+/**
+ * struct hs_held - the span a thread allocates a class from
+ * @page: its first page, or HS_NO_SPAN
+ * @next: slots before this have been looked at
+ * @sweepgen: the cycle in which it was last swept
+ * @zeroed: its slots never taken are zero
+ */
+struct hs_held {
+	uint32_t page;
+	uint32_t next;
+	uint32_t sweepgen;
+	bool zeroed;
+};
+
+struct hs_chunk;
+
+/**
+ * struct hs_thread - a thread that takes part
+ * @run: allocation fast path; written by the thread, or for it in a handshake
+ * @held: the spans behind @run; the same
+ * @barrier: its stores shade
+ * @black_gen: spans of this sweepgen are allocated from black
+ * @shaded: pointers its barrier has recorded, or NULL
+ * @state: enum hs_thread_state
+ * @done: number of the last handshake it acked
+ * @regs: callee-saved registers when it parked
+ * @sp: stack pointer when it parked, stopped, or runs a handshake
+ * @stack_hi: end of its stack
+ * @scrub: (checkmark) clear the dead part of the stack when it unparks
+ * @tid: for tgkill()
+ * @charged: bytes allocated and not yet reported to the pacer
+ * @next, @prev: the list of threads (hs.threads_lock)
+ */
+struct hs_thread {
+	struct hs_run run[HSPAN_NR_SPAN_CLASSES];
+	struct hs_held held[HSPAN_NR_SPAN_CLASSES];
+	bool barrier;
+	bool scrub;
+	uint32_t black_gen;
+	struct hs_chunk *shaded;
+	int state;
+	uint32_t done;
+	uintptr_t regs[HS_NREGS];
+	uintptr_t sp;
+	uintptr_t stack_lo;
+	uintptr_t stack_hi;
+	void *altstack;
+	int tid;
+	uint64_t charged;
+	struct hs_thread *next, *prev;
+};
+
+/**
+ * struct hs_tls - what every thread has, taking part or not
+ * @self: the thread, or hs_nobody, whose runs are empty and barrier is set
+ * @critical: depth of critical sections: no handshake runs meanwhile
+ * @deferred: one was asked for meanwhile
+ */
+struct hs_tls {
+	struct hs_thread *self;
+	volatile int critical;
+	volatile int deferred;
+};
+
+extern __thread struct hs_tls hs_tls __attribute__((tls_model("initial-exec")));
+extern struct hs_thread hs_nobody;
+
+/** struct hs_config - options and environment, settled */
+struct hs_config {
+	enum hspan_backend backend;
+	unsigned int markers;
+	unsigned int debug;
+	unsigned int trace;
+	int signal;
+	size_t arena_size;
+	size_t min_heap;
+};
+
+/**
+ * struct hs_heap - the one heap
+ * @base, @size: range of the data, copied from @space for the hot paths
+ * @typed: some object has ever been allocated with a type: heed plane 1
+ * @layout_used: plane 1 has ever been written to: clear it for new runs
+ * @marking: threads that join must shade (set with BARRIER, cleared with OFF)
+ * @black_gen: threads that join allocate black in this generation (or 0)
+ * @threads_lock: protects @threads, @nr_threads, and who may start a handshake
+ */
+struct hs_heap {
+	uintptr_t base;
+	size_t size;
+	const uint32_t *page_map;
+	uint8_t *bits;
+	bool typed;
+	bool layout_used;
+	bool marking;
+	bool forked;
+	uint32_t black_gen;
+	const struct hs_backend *backend;
+	struct hs_space space;
+	struct hs_config config;
+	int ready; /* 0 none, 1 ready; acquire */
+
+	pthread_mutex_t threads_lock;
+	struct hs_thread *threads;
+	unsigned int nr_threads;
+};
+
+extern struct hs_heap hs;
+
+/* Critical sections: the thread cannot be scanned or flushed inside. -------- */
+
+void hs_deferred_handshake(void);
+
+static inline void hs_enter(void)
+{
+	hs_tls.critical++;
+	hs_compiler_barrier();
+}
+
+static inline void hs_leave(void)
+{
+	hs_compiler_barrier();
+	hs_tls.critical--;
+	hs_compiler_barrier();
+	if (unlikely(hs_tls.deferred) && !hs_tls.critical)
+		hs_deferred_handshake();
+}
+
+static inline uint32_t hs_sweepgen(void)
+{
+	return hs.space.control->sweepgen;
+}
+
+/* init.c */
+int hs_ensure_init(void);
+
+/* thread.c */
+struct hs_thread *hs_thread_join(void);
+void hs_park(const uintptr_t *saved, size_t n);
+void hs_scrub_stack(void);
+
+/* handshake.c */
+int hs_handshake_init(void);
+void hs_handshake(enum hs_handshake kind);
+void hs_handshake_resume(void);
+uint32_t hs_handshake_current(void);
+void hs_handshake_poll(struct hs_thread *t);
+bool hs_handshake_given(void);
+void hs_handshake_stats(struct hspan_stats *stats);
+uint64_t hs_handshake_take_max(void);
+
+/* alloc.c */
+void hs_cache_init(struct hs_thread *t);
+void hs_cache_flush(struct hs_thread *t, bool only_stale, bool interrupted);
+void hs_cache_blacken(struct hs_thread *t, uint32_t gen);
+
+/* barrier.c */
+bool hs_barrier_flush(struct hs_thread *t);
+void hs_barrier_discard(struct hs_thread *t);
+
+/* collector.c */
+int hs_collector_start(void);
+void hs_collector_stop(void);
+void hs_collector_request(void);
+void hs_collect(void);
+void hs_collector_stats(struct hspan_stats *stats);
+void hs_collector_add_released(uint64_t bytes);
+
+/* sweep.c */
+struct hs_swept {
+	uint32_t live;
+	uint32_t freed;
+};
+struct hs_swept hs_sweep_span(uint32_t page, uint32_t span_class);
+uint64_t hs_sweep_all(void);
+uint64_t hs_sweep_count(void);
+
+/* roots.c */
+void hs_roots_scan(void);
+void hs_roots_each(void (*fn)(uintptr_t lo, uintptr_t hi));
+void hs_roots_reset(void);
+
+/* checkmark.c */
+void hs_checkmark(void);
+void hs_checkmark_reset(void);
+uint64_t hs_checkmark_objects(void);
+
+/* util.c */
+uint64_t hs_now(void);
+uint64_t hs_cpu_now(void);
+void *hs_map(size_t size);
+void hs_unmap(void *p, size_t size);
+int hs_futex_wait(int *addr, int val, long timeout_ns);
+void hs_futex_wake(int *addr, int n);
+void hs_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void hs_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif /* HS_INTERNAL_H */

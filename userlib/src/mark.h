@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The marker: from grey objects to black ones, a FIFO of prefetches at a time. */
+#ifndef HS_MARK_H
+#define HS_MARK_H
+
+#include "bits.h"
+#include "work.h"
+
+#define HS_FIFO 16 /* objects whose memory is on its way to the cache */
+
+/** struct hs_pending - an object in the FIFO, and where to go on in it */
+struct hs_pending {
+	struct hs_object o;
+	uintptr_t piece; /* 0, or the piece of a large, marked object */
+};
+
+/**
+ * struct hs_marker - one who marks: a worker, or a mutator that assists
+ * @chunk: grey words of its own
+ * @fifo, @head, @count: objects being prefetched, oldest at @head
+ * @bytes, @objects: marked by it in this cycle
+ * @words: words it looked at
+ * @hungry: others wait for work; NULL when there are none
+ */
+struct hs_marker {
+	struct hs_chunk *chunk;
+	struct hs_pending fifo[HS_FIFO];
+	unsigned int head, count;
+	uint64_t bytes, objects, words;
+	const int *hungry;
+};
+
+/*
+ * Mark until there is nothing to do here or on the work list, or @budget
+ * words were scanned (0 = no bound).  True when nothing was left.
+ */
+bool hs_mark_drain(struct hs_marker *m, uint64_t budget);
+
+/* Give what is not done back to the work list. */
+void hs_mark_hand_back(struct hs_marker *m);
+
+#endif /* HS_MARK_H */

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The pacer: when a cycle starts, what the heap may grow to, and what a
+ * mutator owes that allocates faster than the markers mark.
+ *
+ *	goal    = live + live * percent / 100, at least min_heap,
+ *	          at most what the memory limit leaves
+ *	trigger = live + 7/10 of (goal - live)
+ *
+ * Bytes are counted as runs are taken, by thread, and reported in batches.
+ */
+#include <string.h>
+
+#include "mark.h"
+#include "pacer.h"
+
+#define CHARGE_BATCH (64u << 10)
+#define ASSIST_WORDS_PER_BYTE 2 /* of work for each byte over the goal's plan */
+
+/**
+ * struct pacer - written by relaxed atomics, read at leisure
+ * @percent: growth, or negative for never
+ * @limit: bytes of blocks, 0 = none
+ * @live: marked by the last cycle, and allocated black during it
+ * @heap: @live and what was allocated since
+ * @goal, @trigger: see above
+ * @total: ever allocated
+ * @assist_ns: time mutators spent marking
+ */
+static struct {
+	int percent;
+	size_t limit;
+	uint64_t live;
+	uint64_t heap;
+	uint64_t goal;
+	uint64_t trigger;
+	uint64_t total;
+	uint64_t assist_ns;
+	uint64_t assist_bytes;
+	uint64_t assist_objects;
+} pacer;
+
+static void set_goal(void)
+{
+	uint64_t live = hs_load(&pacer.live), goal, ceiling;
+	size_t limit = hs_load(&pacer.limit);
+	int percent = hs_load(&pacer.percent);
+
+	if (percent < 0 && !limit) {
+		hs_set(&pacer.goal, UINT64_MAX);
+		hs_set(&pacer.trigger, UINT64_MAX);
+		return;
+	}
+	goal = percent < 0 ? UINT64_MAX : live + live / 100 * (unsigned int)percent;
+	if (goal < hs.config.min_heap)
+		goal = hs.config.min_heap;
+	ceiling = limit - limit / 16; /* spans are never quite full */
+	if (limit && goal > ceiling)
+		goal = ceiling;
+	if (goal < live + live / 20) /* over the limit: slow, but not for ever collecting */
+		goal = live + live / 20;
+	hs_set(&pacer.goal, goal);
+	hs_set(&pacer.trigger, live + (goal - live) / 10 * 7);
+}
+
+void hs_pacer_init(int percent, size_t limit)
+{
+	memset(&pacer, 0, sizeof(pacer));
+	pacer.percent = percent;
+	pacer.limit = limit;
+	set_goal();
+}
+
+/*
+ * A thread takes @bytes more.  Exact figures wait in the thread until they
+ * are worth an atomic addition.
+ */
+void hs_pacer_charge(struct hs_thread *t, uint64_t bytes)
+{
+	t->charged += bytes;
+	if (t->charged < CHARGE_BATCH)
+		return;
+	hs_add(&pacer.heap, t->charged);
+	hs_add(&pacer.total, t->charged);
+	t->charged = 0;
+}
+
+void hs_pacer_refund(uint64_t bytes)
+{
+	uint64_t heap = hs_load(&pacer.heap);
+
+	while (!__atomic_compare_exchange_n(&pacer.heap, &heap, heap > bytes ? heap - bytes : 0, 0,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+bool hs_pacer_wants_cycle(void)
+{
+	return hs_load(&pacer.heap) >= hs_load(&pacer.trigger);
+}
+
+uint64_t hs_pacer_heap(void)
+{
+	return hs_load(&pacer.heap);
+}
+
+/* A cycle has marked @marked bytes; @black were allocated while it did. */
+void hs_pacer_cycle_done(uint64_t marked, uint64_t black)
+{
+	hs_set(&pacer.live, marked + black);
+	hs_set(&pacer.heap, marked + black);
+	set_goal();
+}
+
+/* Bytes of blocks worth keeping until the next cycle ends. */
+uint64_t hs_pacer_retain(void)
+{
+	uint64_t goal = hs_load(&pacer.goal);
+
+	return goal == UINT64_MAX ? goal : goal + goal / 10;
+}
+
+/*
+ * The heap has passed its goal while a mark phase runs: pay for the batch just
+ * taken by marking.  Out of any critical section but its own.
+ */
+void hs_pacer_assist(struct hs_thread *t, uint64_t bytes)
+{
+	struct hs_marker m = { 0 };
+	uint64_t start;
+
+	if (!t->barrier || hs_load(&pacer.heap) < hs_load(&pacer.goal))
+		return;
+	start = hs_now();
+	hs_enter();
+	if (t->barrier) {
+		hs_mark_drain(&m, bytes / 8 * ASSIST_WORDS_PER_BYTE);
+		hs_mark_hand_back(&m);
+	}
+	hs_leave();
+	hs_add(&pacer.assist_ns, hs_now() - start);
+	hs_add(&pacer.assist_bytes, m.bytes);
+	hs_add(&pacer.assist_objects, m.objects);
+}
+
+void hs_pacer_take_assisted(uint64_t *bytes, uint64_t *objects)
+{
+	*bytes = __atomic_exchange_n(&pacer.assist_bytes, 0, __ATOMIC_RELAXED);
+	*objects = __atomic_exchange_n(&pacer.assist_objects, 0, __ATOMIC_RELAXED);
+}
+
+int hs_pacer_set_percent(int percent)
+{
+	int old = __atomic_exchange_n(&pacer.percent, percent, __ATOMIC_RELAXED);
+
+	set_goal();
+	return old;
+}
+
+size_t hs_pacer_set_limit(size_t bytes)
+{
+	size_t old = __atomic_exchange_n(&pacer.limit, bytes, __ATOMIC_RELAXED);
+
+	set_goal();
+	return old;
+}
+
+void hs_pacer_stats(struct hspan_stats *stats)
+{
+	stats->heap_live = hs_load(&pacer.live);
+	stats->heap_alloc = hs_load(&pacer.heap);
+	stats->heap_goal = hs_load(&pacer.goal);
+	stats->total_alloc = hs_load(&pacer.total);
+	stats->assist_ns = hs_load(&pacer.assist_ns);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* What allocator and collector ask of, and tell, the pacer. */
+#ifndef HS_PACER_H
+#define HS_PACER_H
+
+#include "internal.h"
+
+void hs_pacer_init(int percent, size_t limit);
+void hs_pacer_charge(struct hs_thread *t, uint64_t bytes);
+void hs_pacer_refund(uint64_t bytes);
+void hs_pacer_assist(struct hs_thread *t, uint64_t bytes);
+void hs_pacer_take_assisted(uint64_t *bytes, uint64_t *objects);
+bool hs_pacer_wants_cycle(void);
+uint64_t hs_pacer_heap(void);
+void hs_pacer_cycle_done(uint64_t marked, uint64_t black);
+uint64_t hs_pacer_retain(void);
+int hs_pacer_set_percent(int percent);
+size_t hs_pacer_set_limit(size_t bytes);
+void hs_pacer_stats(struct hspan_stats *stats);
+
+#endif /* HS_PACER_H */

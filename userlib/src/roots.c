@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Registered roots: ranges outside the heap that hold pointers into it.
+ *
+ * They are stored to through the barrier like objects, so they are scanned
+ * once a cycle, after every thread shades.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "work.h"
+
+struct root {
+	uintptr_t lo, hi;
+	struct root *next;
+};
+
+static pthread_mutex_t roots_lock = PTHREAD_MUTEX_INITIALIZER; /* protects roots */
+static struct root *roots;
+
+__attribute__((no_sanitize("address", "thread")))
+static void shade_range(uintptr_t lo, uintptr_t hi, struct hs_chunk **chunk)
+{
+	for (uintptr_t *p = (uintptr_t *)lo; p < (uintptr_t *)hi; p++) {
+		uintptr_t word = hs_load(p);
+
+		if (word - hs.base < hs.size)
+			hs_chunk_add(chunk, word);
+	}
+}
+
+static void hand_over(struct hs_chunk *chunk)
+{
+	if (chunk)
+		hs_work_push(chunk);
+}
+
+void hs_roots_scan(void)
+{
+	struct hs_chunk *chunk = NULL;
+
+	pthread_mutex_lock(&roots_lock);
+	for (struct root *r = roots; r; r = r->next)
+		shade_range(r->lo, r->hi, &chunk);
+	pthread_mutex_unlock(&roots_lock);
+	hand_over(chunk);
+}
+
+void hs_roots_each(void (*fn)(uintptr_t lo, uintptr_t hi))
+{
+	for (struct root *r = roots; r; r = r->next)
+		fn(r->lo, r->hi);
+}
+
+/* The range may hold pointers that no barrier saw being stored: shade them. */
+static void shade_new_root(struct hs_thread *t, const struct root *r)
+{
+	hs_enter();
+	if (t->barrier)
+		shade_range(r->lo, r->hi, &t->shaded);
+	hs_leave();
+}
+
+HS_EXPORT int hspan_root_add(void *start, size_t size)
+{
+	struct hs_thread *t;
+	struct root *r;
+
+	if (!start || !size || ((uintptr_t)start | size) & 7 || (uintptr_t)start + size < size)
+		return -EINVAL;
+	t = hs_thread_join();
+	if (!t)
+		return -errno;
+	r = malloc(sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	*r = (struct root){ (uintptr_t)start, (uintptr_t)start + size, NULL };
+	pthread_mutex_lock(&roots_lock);
+	r->next = roots;
+	roots = r;
+	pthread_mutex_unlock(&roots_lock);
+	shade_new_root(t, r);
+	return 0;
+}
+
+HS_EXPORT int hspan_root_remove(void *start)
+{
+	struct root **link, *r;
+
+	pthread_mutex_lock(&roots_lock);
+	for (link = &roots; (r = *link); link = &r->next)
+		if (r->lo == (uintptr_t)start)
+			break;
+	if (r)
+		*link = r->next;
+	pthread_mutex_unlock(&roots_lock);
+	free(r);
+	return r ? 0 : -ENOENT;
+}
+
+void hs_roots_reset(void)
+{
+	while (roots)
+		hspan_root_remove((void *)roots->lo);
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+/* Figures and knobs that a program may read and turn while it runs. */
+#include <errno.h>
+
+#include "internal.h"
+#include "pacer.h"
+
+HS_EXPORT int hspan_stats_read(struct hspan_stats *stats)
+{
+	struct hspan_arena_stats arena = { 0 };
+	int ret;
+
+	if (!stats || stats->struct_size != sizeof(*stats))
+		return -EINVAL;
+	*stats = (struct hspan_stats){ .struct_size = sizeof(*stats) };
+	if (!hs_load_acquire(&hs.ready))
+		return 0;
+	hs_enter();
+	ret = hs.backend->stats(&arena);
+	hs_leave();
+	if (ret < 0)
+		return ret;
+	hs_pacer_stats(stats);
+	hs_handshake_stats(stats);
+	hs_collector_stats(stats);
+	stats->heap_sys = arena.blocks_held << HSPAN_BLOCK_SHIFT;
+	stats->heap_idle = arena.blocks_free << HSPAN_BLOCK_SHIFT;
+	stats->faults_data = arena.faults;
+	stats->threads = hs_load(&hs.nr_threads);
+	return 0;
+}
+
+HS_EXPORT int hspan_gc_set_percent(int percent)
+{
+	return hs_ensure_init() ? -1 : hs_pacer_set_percent(percent);
+}
+
+HS_EXPORT size_t hspan_set_memory_limit(size_t bytes)
+{
+	if (hs_ensure_init())
+		return 0;
+	hs_enter();
+	hs.backend->set_limit(bytes ? bytes >> HSPAN_BLOCK_SHIFT : 0);
+	hs_leave();
+	return hs_pacer_set_limit(bytes);
+}
+
+HS_EXPORT size_t hspan_release(void)
+{
+	int64_t n = 0;
+
+	if (!hs_load_acquire(&hs.ready))
+		return 0;
+	hs_enter();
+	n = hs.backend->release(UINT64_MAX);
+	hs_leave();
+	if (n <= 0)
+		return 0;
+	hs_collector_add_released((uint64_t)n << HSPAN_BLOCK_SHIFT);
+	return (size_t)n << HSPAN_BLOCK_SHIFT;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Sweeping: what was not marked becomes free.  A span is swept by whoever
+ * holds it: the background sweeper here, or a thread about to allocate from it.
+ */
+#include <string.h>
+
+#include "bits.h"
+
+#define SWEEP_BATCH 64
+
+static uint64_t spans_swept; /* since the heap was made */
+
+/* (clobber) overwrite the slots of word @w that a sweep frees */
+static void clobber(uint32_t page, uint32_t sc, uint32_t w, uint64_t dead)
+{
+	uint32_t size = sc < 2 ? (uint32_t)hs_large_size(page) : hspan_class_size[sc >> 1];
+
+	for (; dead; dead &= dead - 1) {
+		uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(dead);
+
+		memset(hs_page_address(page) + (size_t)slot * size, 0xdb, size);
+	}
+}
+
+/* Allocation bits become mark bits, mark bits zero.  The span is held. */
+struct hs_swept hs_sweep_span(uint32_t page, uint32_t sc)
+{
+	uint64_t *mark = hs_mark_bits(page), *alloc = hs_alloc_bits(page, sc);
+	struct hs_swept swept = { 0, 0 };
+
+	for (uint32_t w = 0; w < hs_bit_words(sc); w++) {
+		uint64_t marked = hs_load(&mark[w]);
+		uint64_t dead = hs_load(&alloc[w]) & ~marked;
+
+		swept.live += (uint32_t)__builtin_popcountll(marked);
+		swept.freed += (uint32_t)__builtin_popcountll(dead);
+		if (unlikely(hs.config.debug & HSPAN_DEBUG_CLOBBER) && dead)
+			clobber(page, sc, w, dead);
+		hs_set(&alloc[w], marked);
+		hs_set(&mark[w], 0);
+	}
+	hs_add(&spans_swept, 1);
+	return swept;
+}
+
+/* Sweep all that is listed unswept; returns how many spans that were. */
+uint64_t hs_sweep_all(void)
+{
+	struct hspan_span spans[SWEEP_BATCH];
+	struct hspan_put puts[SWEEP_BATCH];
+	uint64_t total = 0;
+	int n;
+
+	while ((n = hs.backend->sweep_next(spans, SWEEP_BATCH)) > 0) {
+		for (int i = 0; i < n; i++) {
+			uint32_t sc = spans[i].span_class;
+			struct hs_swept swept = hs_sweep_span(spans[i].page, sc);
+
+			puts[i] = (struct hspan_put){ .page = spans[i].page,
+						      .nfree = hs_nelems(sc) - swept.live,
+						      .sweepgen = hs_sweepgen() };
+		}
+		if (hs.backend->span_put(puts, (uint32_t)n) < 0)
+			hs_die("hugespan: a swept span was refused by the %s backend\n",
+			       hs.backend->name);
+		total += (uint64_t)n;
+	}
+	return total;
+}
+
+uint64_t hs_sweep_count(void)
+{
+	return hs_load(&spans_swept);
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Threads that take part: joining, leaving, parking, and where their stacks
+ * and registers are.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bits.h"
+#include "work.h"
+
+#define ALTSTACK_SIZE (64u << 10)
+#define SCRUB_BYTES (48u << 10)
+
+struct hs_thread hs_nobody = { .barrier = true };
+__thread struct hs_tls hs_tls __attribute__((tls_model("initial-exec"))) = { .self = &hs_nobody };
+
+static pthread_key_t exit_key;
+
+/*
+ * Clear the dead stack below the caller, so that no word written before a
+ * thread was scanned can be read back as if it were new (checkmark only).
+ */
+__attribute__((noinline)) void hs_scrub_stack(void)
+{
+	char dead[SCRUB_BYTES];
+
+	memset(dead, 0, sizeof(dead));
+	__asm__ volatile("" : : "r"(dead) : "memory");
+}
+
+static int find_stack(struct hs_thread *t)
+{
+	pthread_attr_t attr;
+	void *lo;
+	size_t size;
+	int ret = pthread_getattr_np(pthread_self(), &attr);
+
+	if (ret)
+		return -ret;
+	ret = -pthread_attr_getstack(&attr, &lo, &size);
+	pthread_attr_destroy(&attr);
+	t->stack_lo = (uintptr_t)lo;
+	t->stack_hi = (uintptr_t)lo + size;
+	return ret;
+}
+
+/* Handshakes run on a stack of their own: a thread's may be small, or full. */
+static int give_altstack(struct hs_thread *t)
+{
+	stack_t old, new = { .ss_size = ALTSTACK_SIZE };
+
+	if (sigaltstack(NULL, &old) == 0 && !(old.ss_flags & SS_DISABLE))
+		return 0; /* the program's own will do */
+	t->altstack = hs_map(ALTSTACK_SIZE);
+	if (!t->altstack)
+		return -ENOMEM;
+	new.ss_sp = t->altstack;
+	return sigaltstack(&new, NULL) ? -errno : 0;
+}
+
+static void take_altstack(struct hs_thread *t)
+{
+	stack_t off = { .ss_flags = SS_DISABLE };
+
+	if (!t->altstack)
+		return;
+	sigaltstack(&off, NULL);
+	hs_unmap(t->altstack, ALTSTACK_SIZE);
+}
+
+static bool signal_blocked(void)
+{
+	sigset_t set;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &set);
+	return sigismember(&set, hs.config.signal) == 1;
+}
+
+/* A thread that joins while a mark phase runs starts as if it had acked all. */
+static void catch_up(struct hs_thread *t)
+{
+	t->barrier = hs.marking;
+	t->black_gen = hs.black_gen;
+	if (!hs.marking || t->black_gen != hs_sweepgen())
+		return;
+	for (uintptr_t *p = (uintptr_t *)t->sp; p < (uintptr_t *)t->stack_hi; p++)
+		if (hs_in_heap(*p))
+			hs_chunk_add(&t->shaded, *p);
+	hs_barrier_flush(t);
+}
+
+static void link_thread(struct hs_thread *t)
+{
+	pthread_mutex_lock(&hs.threads_lock);
+	hs_enter();
+	t->done = hs_handshake_current();
+	t->next = hs.threads;
+	if (t->next)
+		t->next->prev = t;
+	hs.threads = t;
+	hs.nr_threads++;
+	hs_tls.self = t;
+	catch_up(t);
+	hs_leave();
+	pthread_mutex_unlock(&hs.threads_lock);
+}
+
+static void unlink_thread(struct hs_thread *t)
+{
+	pthread_mutex_lock(&hs.threads_lock);
+	hs_enter();
+	hs_cache_flush(t, false, false);
+	hs_barrier_flush(t);
+	hs_barrier_discard(t);
+	if (t->prev)
+		t->prev->next = t->next;
+	else
+		hs.threads = t->next;
+	if (t->next)
+		t->next->prev = t->prev;
+	hs.nr_threads--;
+	hs_tls.self = &hs_nobody;
+	hs_tls.deferred = 0;
+	hs_leave();
+	pthread_mutex_unlock(&hs.threads_lock);
+}
+
+/*
+ * Make the calling thread take part, if it does not; NULL with errno set when
+ * it cannot.
+ */
+__attribute__((noinline)) struct hs_thread *hs_thread_join(void)
+{
+	struct hs_thread *t = hs_tls.self;
+	int ret;
+
+	if (t != &hs_nobody)
+		return t;
+	ret = hs_ensure_init();
+	if (ret)
+		goto out;
+	if (hs_tls.self != &hs_nobody)
+		return hs_tls.self; /* making the heap did it */
+	ret = -EDEADLK;
+	if (signal_blocked())
+		goto out;
+	ret = -ENOMEM;
+	t = hs_map(sizeof(*t));
+	if (!t)
+		goto out;
+	ret = find_stack(t);
+	if (!ret)
+		ret = give_altstack(t);
+	if (ret)
+		goto out_unmap;
+	hs_cache_init(t);
+	t->tid = (int)syscall(SYS_gettid);
+	t->sp = (uintptr_t)__builtin_frame_address(0);
+	pthread_setspecific(exit_key, t);
+	link_thread(t);
+	return t;
+
+out_unmap:
+	hs_unmap(t, sizeof(*t));
+out:
+	errno = -ret;
+	return NULL;
+}
+
+static void leave(void *arg)
+{
+	struct hs_thread *t = arg;
+
+	if (hs_tls.self != t)
+		return;
+	unlink_thread(t);
+	take_altstack(t);
+	hs_unmap(t, sizeof(*t));
+}
+
+__attribute__((constructor)) static void make_exit_key(void)
+{
+	hs_cache_init(&hs_nobody);
+	pthread_key_create(&exit_key, leave);
+}
+
+HS_EXPORT int hspan_thread_register(void)
+{
+	if (hs_tls.self != &hs_nobody)
+		return -EALREADY;
+	return hs_thread_join() ? 0 : -errno;
+}
+
+HS_EXPORT int hspan_thread_unregister(void)
+{
+	struct hs_thread *t = hs_tls.self;
+
+	if (t == &hs_nobody)
+		return -ENOENT;
+	pthread_setspecific(exit_key, NULL);
+	leave(t);
+	return 0;
+}
+
+/*
+ * The C half of hspan_thread_park(): @saved is the caller's callee-saved
+ * registers, on the stack.  All of the caller's frame is above it.
+ */
+void hs_park(const uintptr_t *saved, size_t n)
+{
+	struct hs_thread *t = hs_tls.self;
+
+	if (t == &hs_nobody)
+		return;
+	memset(t->regs, 0, sizeof(t->regs));
+	memcpy(t->regs, saved, n * sizeof(*saved));
+	t->sp = (uintptr_t)saved;
+	hs_set_release(&t->state, HS_PARKED);
+}
+
+HS_EXPORT void hspan_thread_unpark(void)
+{
+	struct hs_thread *t = hs_tls.self;
+	int expected = HS_PARKED;
+
+	if (t == &hs_nobody)
+		return;
+	while (!__atomic_compare_exchange_n(&t->state, &expected, HS_RUNNING, 0,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		if (expected == HS_RUNNING)
+			return; /* was not parked */
+		hs_futex_wait(&t->state, HS_CLAIMED, 0);
+		expected = HS_PARKED;
+	}
+	if (unlikely(t->scrub)) {
+		t->scrub = false;
+		hs_scrub_stack();
+	}
+	hs_handshake_poll(t);
+}

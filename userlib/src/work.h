@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grey objects on their way to a marker: chunks of pointers, and the list that
+ * hands full ones from whoever shades to whoever marks.
+ *
+ * An entry is any word that may point into the heap; the marker finds out
+ * whether it does.  With bit 0 set it is the start of the next piece of a
+ * large object that is marked already.
+ */
+#ifndef HS_WORK_H
+#define HS_WORK_H
+
+#include "internal.h"
+
+#define HS_CHUNK_ENTRIES 510
+#define HS_PIECE_TAG 1u
+
+struct hs_chunk {
+	struct hs_chunk *next;
+	uint32_t count;
+	uint32_t reserved;
+	uintptr_t entry[HS_CHUNK_ENTRIES];
+};
+
+/* An empty chunk; dies when the system has no memory for one. */
+struct hs_chunk *hs_chunk_get(void);
+void hs_chunk_free(struct hs_chunk *chunk);
+
+/* Hand a chunk over to the markers / take one, or NULL. */
+void hs_work_push(struct hs_chunk *chunk);
+struct hs_chunk *hs_work_pop(void);
+
+/* How often hs_work_push() was called; nothing grey has come while it stands. */
+uint64_t hs_work_pushes(void);
+bool hs_work_empty(void);
+
+/* Wait until there may be work or @timeout_ns has passed. */
+void hs_work_wait(long timeout_ns);
+void hs_work_wake(void);
+
+static inline bool hs_chunk_full(const struct hs_chunk *chunk)
+{
+	return chunk->count == HS_CHUNK_ENTRIES;
+}
+
+/* Add a word to the chunk at *@chunk, passing it on first when full. */
+static inline void hs_chunk_add(struct hs_chunk **chunk, uintptr_t word)
+{
+	if (unlikely(!*chunk || hs_chunk_full(*chunk))) {
+		if (*chunk)
+			hs_work_push(*chunk);
+		*chunk = hs_chunk_get();
+	}
+	(*chunk)->entry[(*chunk)->count++] = word;
+}
+
+#endif /* HS_WORK_H */
