@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the ABI tests share: opening things, calling ioctls, reading state.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi.h"
+
+#define SYSFS	"/sys/devices/virtual/misc/hugespan/"
+
+int abi_device(void)
+{
+	int fd = open("/dev/hugespan", O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+int abi_arena(unsigned long blocks, unsigned long limit)
+{
+	struct hspan_arena_create args = {
+		.size = blocks * HSPAN_BLOCK_SIZE,
+		.limit = limit,
+		.fd_flags = O_CLOEXEC,
+	};
+	int dev = abi_device();
+	int fd = ioctl(dev, HSPAN_IOC_ARENA_CREATE, &args);
+
+	assert_true(fd >= 0);
+	close(dev);
+	return fd;
+}
+
+int abi_open(int arena)
+{
+	struct hspan_arena_open args = { .fd_flags = O_CLOEXEC };
+
+	return ioctl(arena, HSPAN_IOC_ARENA_OPEN, &args);
+}
+
+int abi_setup(void **state)
+{
+	static int fd;
+
+	fd = abi_arena(ABI_BLOCKS, 0);
+	*state = &fd;
+	return 0;
+}
+
+int abi_teardown(void **state)
+{
+	return close(abi_fd(state));
+}
+
+int abi_get(int fd, unsigned int class, unsigned int npages,
+	    struct hspan_span *spans, unsigned int nr)
+{
+	struct hspan_span_get args = {
+		.spans = (uintptr_t)spans,
+		.nr = nr,
+		.span_class = class,
+		.npages = npages,
+	};
+
+	if (ioctl(fd, HSPAN_IOC_SPAN_GET, &args))
+		return -1;
+	return args.nr;
+}
+
+/* Exactly @nr spans, in as many calls as it takes. */
+void abi_get_all(int fd, unsigned int class, unsigned int npages,
+		 struct hspan_span *spans, unsigned int nr)
+{
+	unsigned int got = 0;
+	int ret;
+
+	while (got < nr) {
+		ret = abi_get(fd, class, npages, spans + got,
+			      nr - got < HSPAN_BATCH_MAX ? nr - got :
+							   HSPAN_BATCH_MAX);
+		assert_true(ret > 0);
+		got += ret;
+	}
+}
+
+int abi_put(int fd, const struct hspan_span *span, unsigned int nfree)
+{
+	struct hspan_put put = {
+		.page = span->page,
+		.nfree = nfree,
+		.sweepgen = abi_stats(fd).sweepgen,
+	};
+	struct hspan_span_put args = { .puts = (uintptr_t)&put, .nr = 1 };
+
+	return ioctl(fd, HSPAN_IOC_SPAN_PUT, &args);
+}
+
+/* Put @spans as they were got. */
+int abi_put_all(int fd, const struct hspan_span *spans, unsigned int nr)
+{
+	struct hspan_put puts[HSPAN_BATCH_MAX];
+	struct hspan_span_put args = { .puts = (uintptr_t)puts, .nr = nr };
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		puts[i].page = spans[i].page;
+		puts[i].nfree = spans[i].nfree;
+		puts[i].sweepgen = spans[i].sweepgen;
+	}
+	return ioctl(fd, HSPAN_IOC_SPAN_PUT, &args);
+}
+
+int abi_sweep(int fd, struct hspan_span *spans, unsigned int nr)
+{
+	struct hspan_sweep_next args = { .spans = (uintptr_t)spans, .nr = nr };
+
+	if (ioctl(fd, HSPAN_IOC_SWEEP_NEXT, &args))
+		return -1;
+	return args.nr;
+}
+
+int abi_cycle(int fd)
+{
+	struct hspan_cycle args = {};
+
+	if (ioctl(fd, HSPAN_IOC_CYCLE, &args))
+		return -1;
+	return args.sweepgen;
+}
+
+unsigned long abi_release(int fd)
+{
+	struct hspan_release args = { .max = ~0ULL };
+
+	assert_int_equal(ioctl(fd, HSPAN_IOC_RELEASE, &args), 0);
+	return args.released;
+}
+
+struct hspan_arena_stats abi_stats(int fd)
+{
+	struct hspan_arena_stats st;
+
+	assert_int_equal(ioctl(fd, HSPAN_IOC_STATS, &st), 0);
+	return st;
+}
+
+void *abi_map(int fd, unsigned long long off, size_t size, int prot)
+{
+	void *p = mmap(NULL, size, prot, MAP_SHARED, fd, off);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
+void *abi_map_data(int fd, unsigned long blocks)
+{
+	return abi_map(fd, HSPAN_OFF_DATA, blocks * HSPAN_BLOCK_SIZE,
+		       PROT_READ | PROT_WRITE);
+}
+
+long abi_sysfs(const char *name)
+{
+	char path[256];
+	long value;
+	FILE *f;
+
+	snprintf(path, sizeof(path), SYSFS "%s", name);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%ld", &value), 1);
+	fclose(f);
+	return value;
+}
+
+/* A field of the mapping that starts at @addr, in kB; -1 if there is none. */
+long abi_smaps(const void *addr, const char *field)
+{
+	size_t len = strlen(field);
+	unsigned long start, end;
+	long value = -1;
+	char line[512];
+	int here = 0;
+	FILE *f;
+
+	f = fopen("/proc/self/smaps", "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = start == (uintptr_t)addr;
+		else if (here && !strncmp(line, field, len) &&
+			 line[len] == ':')
+			value = strtol(line + len + 1, NULL, 10);
+	}
+	fclose(f);
+	return value;
+}
