@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
+#include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
 #include <linux/slab.h>
 
@@ -48,6 +49,17 @@ static struct file_system_type hspan_fs_type = {
 	.kill_sb = kill_anon_super,
 };
 
+/* madvise() and memory failure would split a block: never. */
+static bool hspan_release_folio(struct folio *folio, gfp_t gfp)
+{
+	return false;
+}
+
+static const struct address_space_operations hspan_aops = {
+	.dirty_folio = noop_dirty_folio,
+	.release_folio = hspan_release_folio,
+};
+
 /* An inode of its own, so that unmapping reaches just this arena's VMAs. */
 static struct inode *hspan_inode_create(u64 size)
 {
@@ -63,6 +75,8 @@ static struct inode *hspan_inode_create(u64 size)
 		return inode;
 	}
 	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+	inode->i_mapping->a_ops = &hspan_aops;
+	mapping_set_release_always(inode->i_mapping);
 	i_size_write(inode, size);	/* less, and 6.12 would map 4 KiB pages */
 	return inode;
 }
@@ -181,11 +195,8 @@ void hspan_arena_put(struct hspan_arena *arena)
 	kref_put(&arena->ref, hspan_arena_free);
 }
 
-/**
- * hspan_client_create() - a new client of an arena
- * @arena: gets one more reference
- */
-struct hspan_client *hspan_client_create(struct hspan_arena *arena)
+/* A new client, who refers to @arena. */
+static struct hspan_client *hspan_client_create(struct hspan_arena *arena)
 {
 	struct hspan_client *client;
 	int id;
@@ -207,7 +218,7 @@ struct hspan_client *hspan_client_create(struct hspan_arena *arena)
 }
 
 /* The client's spans become full and unswept before its number is free. */
-void hspan_client_destroy(struct hspan_client *client)
+static void hspan_client_destroy(struct hspan_client *client)
 {
 	struct hspan_arena *arena = client->arena;
 	u64 spans = hspan_heap_drop_holder(arena->heap, client->id);
@@ -219,53 +230,47 @@ void hspan_client_destroy(struct hspan_client *client)
 	hspan_arena_put(arena);
 }
 
-/*
- * A file for @client.  alloc_file_pseudo() takes over a reference to the
- * inode and drops one to the module at the last fput(), but takes none.
+/**
+ * hspan_client_open() - a file that is a new client of an arena
+ * @arena: the caller holds a reference, and keeps it
+ * @flags: O_CLOEXEC or 0
+ *
+ * alloc_file_pseudo() takes over a reference to the inode, and the last fput()
+ * drops one to the module that nobody has taken.
  */
-static struct file *hspan_client_file(struct hspan_client *client,
-				      unsigned int fd_flags)
+struct file *hspan_client_open(struct hspan_arena *arena, unsigned int flags)
 {
-	struct inode *inode = client->arena->inode;
+	struct hspan_client *client;
 	struct file *file;
 
+	client = hspan_client_create(arena);
+	if (IS_ERR(client))
+		return ERR_CAST(client);
 	__module_get(THIS_MODULE);	/* our caller came through a file */
-	ihold(inode);
-	file = alloc_file_pseudo(inode, hspan_mnt, "hugespan",
-				 O_RDWR | fd_flags, &hspan_arena_fops);
+	ihold(arena->inode);
+	file = alloc_file_pseudo(arena->inode, hspan_mnt, "hugespan",
+				 O_RDWR | flags, &hspan_arena_fops);
 	if (IS_ERR(file)) {
-		iput(inode);
+		iput(arena->inode);
 		module_put(THIS_MODULE);
+		hspan_client_destroy(client);
 		return file;
 	}
 	file->private_data = client;
 	return file;
 }
 
-/**
- * hspan_client_fd() - open an arena once more
- * @arena: the caller holds a reference, and keeps it
- * @fd_flags: O_CLOEXEC or 0
- *
- * Return: a file descriptor of the calling process, or a negative errno.
- */
+/* The same as a descriptor of the calling process, or a negative errno. */
 int hspan_client_fd(struct hspan_arena *arena, unsigned int fd_flags)
 {
-	struct hspan_client *client;
 	struct file *file;
 	int fd;
 
 	fd = get_unused_fd_flags(fd_flags);
 	if (fd < 0)
 		return fd;
-	client = hspan_client_create(arena);
-	if (IS_ERR(client)) {
-		put_unused_fd(fd);
-		return PTR_ERR(client);
-	}
-	file = hspan_client_file(client, fd_flags);
+	file = hspan_client_open(arena, fd_flags);
 	if (IS_ERR(file)) {
-		hspan_client_destroy(client);
 		put_unused_fd(fd);
 		return PTR_ERR(file);
 	}

@@ -189,8 +189,7 @@ extern const struct file_operations hspan_arena_fops;
 struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 				       const struct hspan_arena_create *args);
 void hspan_arena_put(struct hspan_arena *arena);
-struct hspan_client *hspan_client_create(struct hspan_arena *arena);
-void hspan_client_destroy(struct hspan_client *client);
+struct file *hspan_client_open(struct hspan_arena *arena, unsigned int flags);
 int hspan_client_fd(struct hspan_arena *arena, unsigned int fd_flags);
 void hspan_arena_stats(struct hspan_arena *arena,
 		       struct hspan_arena_stats *st);

@@ -10,6 +10,7 @@
  * Free pages are coalesced by being neighbours in a bitmap.
  */
 #include "internal.h"
+#include "runs.h"
 
 /* Longest free run first, and among equals the fullest block. */
 unsigned int hspan_list_index(const struct hspan_block *block)
@@ -88,35 +89,6 @@ void hspan_control_blocks(struct hspan_heap *heap)
 	WRITE_ONCE(heap->control->blocks_free, heap->nr_free);
 }
 
-/*
- * The shortest free run of @block with at least @npages, lowest address
- * first, and in @left the longest run there will be once it is taken.
- */
-static unsigned int hspan_best_run(const struct hspan_block *block,
-				   unsigned int npages, unsigned int *left)
-{
-	unsigned int best = HSPAN_BLOCK_PAGES, best_len = UINT_MAX, other = 0;
-	unsigned int start, end = 0, len;
-
-	for (;;) {
-		start = find_next_zero_bit(block->used, HSPAN_BLOCK_PAGES, end);
-		if (start >= HSPAN_BLOCK_PAGES)
-			break;
-		end = find_next_bit(block->used, HSPAN_BLOCK_PAGES, start);
-		len = end - start;
-		if (len >= npages && len < best_len) {
-			if (best_len != UINT_MAX)
-				other = max(other, best_len);
-			best = start;
-			best_len = len;
-		} else {
-			other = max(other, len);
-		}
-	}
-	*left = max(other, best_len - npages);
-	return best;
-}
-
 /* Longest run of free pages around the free page @page. */
 static unsigned int hspan_run_around(const struct hspan_block *block,
 				     unsigned int page)
@@ -125,35 +97,6 @@ static unsigned int hspan_run_around(const struct hspan_block *block,
 	unsigned int first = below < page ? below + 1 : 0;
 
 	return find_next_bit(block->used, HSPAN_BLOCK_PAGES, page) - first;
-}
-
-static unsigned int hspan_longest_run(const struct hspan_block *block)
-{
-	unsigned int longest = 0, start, end = 0;
-
-	for (;;) {
-		start = find_next_zero_bit(block->used, HSPAN_BLOCK_PAGES, end);
-		if (start >= HSPAN_BLOCK_PAGES)
-			return longest;
-		end = find_next_bit(block->used, HSPAN_BLOCK_PAGES, start);
-		longest = max(longest, end - start);
-	}
-}
-
-/* Mark free pages used; the caller then sets @longest and calls relist. */
-static void hspan_run_mark(struct hspan_heap *heap, struct hspan_block *block,
-			   u32 start, u32 npages, bool *fresh)
-{
-	u32 end = start + npages;
-
-	lockdep_assert_held(&heap->lock);
-	if (find_next_bit(block->dirty, end, start) < end)
-		*fresh = false;
-	bitmap_set(block->used, start, npages);
-	bitmap_set(block->dirty, start, npages);
-	block->nused += npages;
-	heap->pages_used += npages;
-	hspan_block_set_free(heap, block, false);
 }
 
 /**
@@ -167,8 +110,17 @@ static void hspan_run_mark(struct hspan_heap *heap, struct hspan_block *block,
 void hspan_run_take(struct hspan_heap *heap, struct hspan_block *block,
 		    u32 start, u32 npages, bool *fresh)
 {
-	hspan_run_mark(heap, block, start, npages, fresh);
-	block->longest = hspan_longest_run(block);
+	u32 end = start + npages;
+
+	lockdep_assert_held(&heap->lock);
+	if (find_next_bit(block->dirty, end, start) < end)
+		*fresh = false;
+	bitmap_set(block->used, start, npages);
+	bitmap_set(block->dirty, start, npages);
+	block->nused += npages;
+	block->longest = hspan_runs_longest(block->used);
+	heap->pages_used += npages;
+	hspan_block_set_free(heap, block, false);
 	hspan_block_relist(heap, block);
 }
 
@@ -214,15 +166,13 @@ static bool hspan_pages_take(struct hspan_heap *heap, u32 npages,
 			     struct hspan_span *span)
 {
 	struct hspan_block *block = hspan_best_block(heap, npages);
-	unsigned int start, left;
+	unsigned int start;
 	bool fresh = true;
 
 	if (!block)
 		return false;
-	start = hspan_best_run(block, npages, &left);
-	hspan_run_mark(heap, block, start, npages, &fresh);
-	block->longest = left;
-	hspan_block_relist(heap, block);
+	start = hspan_runs_best(block->used, npages);
+	hspan_run_take(heap, block, start, npages, &fresh);
 	span->page = block->index * HSPAN_BLOCK_PAGES + start;
 	span->flags = fresh ? HSPAN_SPAN_FRESH : HSPAN_SPAN_EMPTY;
 	return true;

@@ -7,6 +7,7 @@
 #define _HUGESPAN_HEAP_CASES_H
 
 #include "heap_fixture.h"
+#include "../heap/runs.h"
 
 static void ht_case_new_heap_is_empty(struct ht_fixture *f)
 {
@@ -567,6 +568,49 @@ static void ht_case_walk(struct ht_fixture *f)
 	HT_ASSERT(f, last == page);
 }
 
+/* The obvious way: @best the shortest run that fits, @longest of all. */
+static void ht_slow_runs(const unsigned long *used, u32 npages, u32 *best,
+			 u32 *longest)
+{
+	u32 best_len = ~0U, len = 0, i;
+
+	*best = HSPAN_BLOCK_PAGES;
+	*longest = 0;
+	for (i = 0; i <= HSPAN_BLOCK_PAGES; i++) {
+		if (i < HSPAN_BLOCK_PAGES && !test_bit(i, used)) {
+			len++;
+			continue;
+		}
+		if (len >= npages && len < best_len) {
+			best_len = len;
+			*best = i - len;
+		}
+		*longest = max(*longest, len);
+		len = 0;
+	}
+}
+
+static void ht_case_runs_match_slow(struct ht_fixture *f)
+{
+	DECLARE_BITMAP(used, HSPAN_BLOCK_PAGES);
+	u32 seed = 1, round, i, npages, best, longest;
+
+	for (round = 0; round < 2000; round++) {
+		bitmap_zero(used, HSPAN_BLOCK_PAGES);
+		for (i = 0; i < round % 100; i++) {
+			seed = seed * 1664525 + 1013904223;
+			bitmap_set(used, seed >> 24, 1 + (seed >> 8) % 3 %
+				   (HSPAN_BLOCK_PAGES - (seed >> 24)));
+		}
+		if (round % 10 == 9)
+			bitmap_set(used, 0, 128 + round % 129);
+		npages = 1 + (seed >> 4) % (round % 2 ? 4 : HSPAN_BLOCK_PAGES);
+		ht_slow_runs(used, npages, &best, &longest);
+		HT_ASSERT(f, hspan_runs_longest(used) == longest);
+		HT_ASSERT(f, hspan_runs_best(used, npages) == best);
+	}
+}
+
 static void ht_case_slots_and_classes(struct ht_fixture *f)
 {
 	u32 size, size_class, off, step;
@@ -614,6 +658,7 @@ static void ht_case_slots_and_classes(struct ht_fixture *f)
 	X(drop_after_cycles)			\
 	X(sweep_sees_each_once)			\
 	X(walk)					\
+	X(runs_match_slow)			\
 	X(slots_and_classes)
 
 #endif /* _HUGESPAN_HEAP_CASES_H */
