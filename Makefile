@@ -44,7 +44,7 @@ help:
 	@echo 'make deps         the Debian packages all this takes (run, test and check do it)'
 
 lib:
-	@$(MAKE) -C userlib O=$(O)/userlib PREFIX=$(PREFIX) $(SUB)
+	@$(MAKE) -C userlib O=$(O)/userlib PREFIX=$(PREFIX) $(SUB) all examples
 
 selftests: lib
 	@$(MAKE) -C selftests O=$(O)/selftests $(SUB)
