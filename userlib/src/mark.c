@@ -12,9 +12,9 @@
 #define PIECE_BYTES (128u << 10) /* of a large object, scanned at a time */
 #define SHARE_EVERY 128
 
-static void grey(struct hs_marker *m, uintptr_t word)
+static void grey(struct hs_marker *m, uintptr_t entry)
 {
-	hs_chunk_add(&m->chunk, word);
+	hs_chunk_put(&m->chunk, entry);
 }
 
 /* Every word of [@p, @end) that points into the heap is grey. */

@@ -43,15 +43,21 @@ static inline bool hs_chunk_full(const struct hs_chunk *chunk)
 	return chunk->count == HS_CHUNK_ENTRIES;
 }
 
-/* Add a word to the chunk at *@chunk, passing it on first when full. */
-static inline void hs_chunk_add(struct hs_chunk **chunk, uintptr_t word)
+/* Add an entry to the chunk at *@chunk, passing it on first when full. */
+static inline void hs_chunk_put(struct hs_chunk **chunk, uintptr_t entry)
 {
 	if (unlikely(!*chunk || hs_chunk_full(*chunk))) {
 		if (*chunk)
 			hs_work_push(*chunk);
 		*chunk = hs_chunk_get();
 	}
-	(*chunk)->entry[(*chunk)->count++] = word;
+	(*chunk)->entry[(*chunk)->count++] = entry;
+}
+
+/* Add a word that the program holds.  It may be odd: that is no tag. */
+static inline void hs_chunk_add(struct hs_chunk **chunk, uintptr_t word)
+{
+	hs_chunk_put(chunk, word & ~(uintptr_t)7);
 }
 
 #endif /* HS_WORK_H */
