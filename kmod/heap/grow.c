@@ -29,9 +29,7 @@ static struct hspan_block *hspan_block_alloc(u32 index)
 	}
 	for (i = 0; i < HSPAN_BLOCK_PAGES; i++)
 		block->sdesc[i].page = index * HSPAN_BLOCK_PAGES + i;
-	INIT_LIST_HEAD(&block->node);
 	block->index = index;
-	block->list = HSPAN_NOT_LISTED;
 	block->longest = HSPAN_BLOCK_PAGES;
 	return block;
 }
@@ -375,6 +373,7 @@ static bool hspan_release_begin(struct hspan_heap *heap, u32 *index)
 		__clear_bit(*index, heap->free);
 		__set_bit(*index, heap->busy);
 		heap->nr_free--;
+		hspan_fit_set(&heap->fit, *index, 0);
 		WRITE_ONCE(hspan_block(heap, *index)->held, false);
 		hspan_control_blocks(heap);
 	}

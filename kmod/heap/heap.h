@@ -43,7 +43,6 @@
 #ifdef __KERNEL__
 #include <linux/bitmap.h>
 #include <linux/errno.h>
-#include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>

@@ -212,8 +212,10 @@ static void hspan_verify_block(struct hspan_check *check,
 	hspan_check(check, longest == block->longest,
 		    "block %u: longest run %u, not %u", block->index, longest,
 		    block->longest);
-	hspan_check(check, block->list == hspan_list_index(block),
-		    "block %u: on list %u", block->index, block->list);
+	hspan_check(check, hspan_fit_get(&check->heap->fit, block->index) ==
+		    (block->held ? longest : 0),
+		    "block %u: found by a run of %u", block->index,
+		    hspan_fit_get(&check->heap->fit, block->index));
 }
 
 static void hspan_verify_blocks(struct hspan_check *check)
@@ -234,24 +236,6 @@ static void hspan_verify_blocks(struct hspan_check *check)
 			    "block %u: bits do not match", i);
 		if (block)
 			hspan_verify_block(check, block);
-	}
-}
-
-/* Every block on a list knows so, and the bitmap knows the list. */
-static void hspan_verify_run_lists(struct hspan_check *check)
-{
-	struct hspan_heap *heap = check->heap;
-	struct hspan_block *block;
-	unsigned int i;
-
-	for (i = 0; i < HSPAN_NR_RUN_LISTS; i++) {
-		hspan_check(check, list_empty(&heap->lists[i]) ==
-			    !test_bit(i, heap->list_map),
-			    "run list %u: bit does not match", i);
-		list_for_each_entry(block, &heap->lists[i], node)
-			hspan_check(check, block->list == i,
-				    "block %u: on list %u, says %u",
-				    block->index, i, block->list);
 	}
 }
 
@@ -365,7 +349,8 @@ unsigned int hspan_heap_verify(struct hspan_heap *heap)
 	struct hspan_check check = { .heap = heap };
 
 	hspan_verify_blocks(&check);
-	hspan_verify_run_lists(&check);
+	hspan_check(&check, !hspan_fit_verify(&heap->fit),
+		    "the tree over blocks is wrong");
 	hspan_verify_central(&check);
 	hspan_verify_caches(&check);
 	hspan_verify_counters(&check);

@@ -21,14 +21,10 @@
 #include <linux/sched.h>
 #endif
 
+#include "fit.h"
+
 #define hspan_heap_warn(fmt, ...) \
 	pr_warn("hugespan: heap: " fmt "\n", ##__VA_ARGS__)
-
-/* Blocks with equally long free runs are told apart by how full they are. */
-#define HSPAN_FULLNESS_SHIFT	5
-#define HSPAN_FULLNESS_LEVELS	(HSPAN_BLOCK_PAGES >> HSPAN_FULLNESS_SHIFT)
-#define HSPAN_NR_RUN_LISTS	((HSPAN_BLOCK_PAGES + 1) * HSPAN_FULLNESS_LEVELS)
-#define HSPAN_NOT_LISTED	HSPAN_NR_RUN_LISTS
 
 #define HSPAN_CACHE_DEPTH_MAX		8
 #define HSPAN_CACHE_DEPTH_DEFAULT	4
@@ -71,12 +67,10 @@ struct hspan_sdesc {
 
 /**
  * struct hspan_block - 2 MiB of the arena that were backed at least once
- * @node: on heap->lists[@list] while that is not HSPAN_NOT_LISTED (heap lock)
  * @sdesc: HSPAN_BLOCK_PAGES descriptors; constant
  * @page_map: as many page map entries; constant.  Those of a span are
  *	written by whoever owns the span.
  * @index: number of the block; constant
- * @list: which list it is on (heap lock)
  * @nused: pages in spans (heap lock)
  * @longest: pages in its longest free run (heap lock)
  * @held: backed by memory (heap lock)
@@ -87,11 +81,9 @@ struct hspan_sdesc {
  * heap->blocks[], and kept as long as the heap.
  */
 struct hspan_block {
-	struct list_head node;
 	struct hspan_sdesc *sdesc;
 	u32 *page_map;
 	u32 index;
-	u16 list;
 	u16 nused;
 	u16 longest;
 	bool held;
@@ -176,8 +168,7 @@ struct hspan_cpu_cache {
  * @taken: one bit a block: backed, or on the way to or from that
  * @busy: one bit a block: has spans, or on the way; clear = may be reserved
  * @free: one bit a block: backed, no span; = @taken and not @busy
- * @list_map: one bit for each of @lists that is not empty
- * @lists: blocks with spans and free pages, by hspan_list_index()
+ * @fit: the blocks held, by their longest free run
  * @central: central lists by span class, each with its own lock
  */
 struct hspan_heap {
@@ -207,8 +198,7 @@ struct hspan_heap {
 	unsigned long *taken;
 	unsigned long *busy;
 	unsigned long *free;
-	DECLARE_BITMAP(list_map, HSPAN_NR_RUN_LISTS);
-	struct list_head lists[HSPAN_NR_RUN_LISTS];
+	struct hspan_fit fit;
 
 	struct hspan_central central[HSPAN_NR_SPAN_CLASSES];
 };
@@ -270,7 +260,6 @@ void hspan_pageheap_exit(struct hspan_heap *heap);
 int hspan_pageheap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		       u32 npages, struct hspan_span *spans, u32 nr, bool grow);
 void hspan_pageheap_put(struct hspan_heap *heap, struct hspan_sdesc *desc);
-unsigned int hspan_list_index(const struct hspan_block *block);
 void hspan_control_blocks(struct hspan_heap *heap);
 
 /* grow.c */

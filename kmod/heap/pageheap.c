@@ -3,64 +3,20 @@
  * The page heap: which pages of which block are in spans, and which run of
  * free pages a new span gets.
  *
- * Blocks that have both spans and free pages are on lists by the length of
- * their longest free run, and, where that is equal, by fullness.  The lowest
- * list that fits gives a span to the block where it fits most tightly, the
- * fullest among those, so that other blocks drain and can be given back.
- * Free pages are coalesced by being neighbours in a bitmap.
+ * fit.c chooses the block, runs.c the run in it: the shortest that is long
+ * enough.  Free pages are coalesced by being neighbours in a bitmap.
  */
 #include "internal.h"
 #include "runs.h"
 
-/* Longest free run first, and among equals the fullest block. */
-unsigned int hspan_list_index(const struct hspan_block *block)
+/* Its longest run has changed: others may look for it there. */
+static void hspan_block_set_longest(struct hspan_heap *heap,
+				    struct hspan_block *block,
+				    unsigned int longest)
 {
-	unsigned int nfree = HSPAN_BLOCK_PAGES - block->nused;
-
-	if (!block->nused || !block->longest)
-		return HSPAN_NOT_LISTED;
-	return block->longest * HSPAN_FULLNESS_LEVELS +
-	       (nfree >> HSPAN_FULLNESS_SHIFT);
-}
-
-static void hspan_block_unlist(struct hspan_heap *heap,
-			       struct hspan_block *block)
-{
-	if (block->list == HSPAN_NOT_LISTED)
-		return;
-	list_del(&block->node);
-	if (list_empty(&heap->lists[block->list]))
-		__clear_bit(block->list, heap->list_map);
-	block->list = HSPAN_NOT_LISTED;
-}
-
-/* Lower addresses go to the front, as far as one comparison can tell. */
-static void hspan_block_enlist(struct hspan_heap *heap,
-			       struct hspan_block *block, unsigned int index)
-{
-	struct list_head *list = &heap->lists[index];
-
-	if (list_empty(list) ||
-	    block->index < list_first_entry(list, struct hspan_block,
-					    node)->index)
-		list_add(&block->node, list);
-	else
-		list_add_tail(&block->node, list);
-	__set_bit(index, heap->list_map);
-	block->list = index;
-}
-
-static void hspan_block_relist(struct hspan_heap *heap,
-			       struct hspan_block *block)
-{
-	unsigned int index = hspan_list_index(block);
-
 	lockdep_assert_held(&heap->lock);
-	if (index == block->list)
-		return;
-	hspan_block_unlist(heap, block);
-	if (index != HSPAN_NOT_LISTED)
-		hspan_block_enlist(heap, block, index);
+	block->longest = longest;
+	hspan_fit_set(&heap->fit, block->index, longest);
 }
 
 static void hspan_block_set_free(struct hspan_heap *heap,
@@ -118,10 +74,9 @@ void hspan_run_take(struct hspan_heap *heap, struct hspan_block *block,
 	bitmap_set(block->used, start, npages);
 	bitmap_set(block->dirty, start, npages);
 	block->nused += npages;
-	block->longest = hspan_runs_longest(block->used);
 	heap->pages_used += npages;
 	hspan_block_set_free(heap, block, false);
-	hspan_block_relist(heap, block);
+	hspan_block_set_longest(heap, block, hspan_runs_longest(block->used));
 }
 
 /**
@@ -137,43 +92,29 @@ void hspan_run_give(struct hspan_heap *heap, struct hspan_block *block,
 	lockdep_assert_held(&heap->lock);
 	bitmap_clear(block->used, start, npages);
 	block->nused -= npages;
-	block->longest = max_t(u32, block->longest,
-			       hspan_run_around(block, start));
 	heap->pages_used -= npages;
-	hspan_block_relist(heap, block);
 	hspan_block_set_free(heap, block, !block->nused);
-}
-
-/* The block to take @npages from, or NULL if none that is held has them. */
-static struct hspan_block *hspan_best_block(struct hspan_heap *heap,
-					    u32 npages)
-{
-	unsigned int index;
-
-	lockdep_assert_held(&heap->lock);
-	index = find_next_bit(heap->list_map, HSPAN_NR_RUN_LISTS,
-			      npages * HSPAN_FULLNESS_LEVELS);
-	if (index < HSPAN_NR_RUN_LISTS)
-		return list_first_entry(&heap->lists[index],
-					struct hspan_block, node);
-	if (!heap->nr_free)
-		return NULL;
-	return hspan_block(heap, find_first_bit(heap->free, heap->nr_blocks));
+	hspan_block_set_longest(heap, block,
+				max_t(u32, block->longest,
+				      hspan_run_around(block, start)));
 }
 
 /* Take @npages (at most a block) from where they fit best. */
 static bool hspan_pages_take(struct hspan_heap *heap, u32 npages,
 			     struct hspan_span *span)
 {
-	struct hspan_block *block = hspan_best_block(heap, npages);
+	u32 index = hspan_fit_best(&heap->fit, npages);
+	struct hspan_block *block;
 	unsigned int start;
 	bool fresh = true;
 
-	if (!block)
+	lockdep_assert_held(&heap->lock);
+	if (index == HSPAN_FIT_NONE)
 		return false;
+	block = hspan_block(heap, index);
 	start = hspan_runs_best(block->used, npages);
 	hspan_run_take(heap, block, start, npages, &fresh);
-	span->page = block->index * HSPAN_BLOCK_PAGES + start;
+	span->page = index * HSPAN_BLOCK_PAGES + start;
 	span->flags = fresh ? HSPAN_SPAN_FRESH : HSPAN_SPAN_EMPTY;
 	return true;
 }
@@ -303,11 +244,8 @@ void hspan_pageheap_put(struct hspan_heap *heap, struct hspan_sdesc *desc)
 int hspan_pageheap_init(struct hspan_heap *heap)
 {
 	size_t size = BITS_TO_LONGS(heap->nr_blocks) * sizeof(long);
-	unsigned int i;
 
 	spin_lock_init(&heap->lock);
-	for (i = 0; i < HSPAN_NR_RUN_LISTS; i++)
-		INIT_LIST_HEAD(&heap->lists[i]);
 	heap->blocks = kvcalloc(heap->nr_blocks, sizeof(*heap->blocks),
 				GFP_KERNEL_ACCOUNT);
 	heap->taken = kvzalloc(size, GFP_KERNEL_ACCOUNT);
@@ -315,7 +253,7 @@ int hspan_pageheap_init(struct hspan_heap *heap)
 	heap->free = kvzalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!heap->blocks || !heap->taken || !heap->busy || !heap->free)
 		return -ENOMEM;
-	return 0;
+	return hspan_fit_init(&heap->fit, heap->nr_blocks);
 }
 
 /* Also undoes an init that failed. */
@@ -337,6 +275,7 @@ void hspan_pageheap_exit(struct hspan_heap *heap)
 		kfree(block);
 		cond_resched();
 	}
+	hspan_fit_exit(&heap->fit);
 	kvfree(heap->blocks);
 	kvfree(heap->taken);
 	kvfree(heap->busy);

@@ -291,7 +291,7 @@ static void ht_case_batch_does_not_grow(struct ht_fixture *f)
 	ht_verify(f);
 }
 
-/* Of two holes that fit, the tighter is taken; of two blocks, the fuller. */
+/* Of two holes that fit, the tighter is taken; of two blocks too. */
 static void ht_case_best_fit(struct ht_fixture *f)
 {
 	struct hspan_span a[2], hole, wall;
@@ -312,8 +312,8 @@ static void ht_case_best_fit(struct ht_fixture *f)
 	ht_verify(f);
 }
 
-/* Both blocks have runs of 50, but one has three of them. */
-static void ht_case_fullest_block_first(struct ht_fixture *f)
+/* Both blocks have runs of 50. */
+static void ht_case_lower_block_first(struct ht_fixture *f)
 {
 	static const u8 sizes[] = { 206, 50, 50, 28, 50, 28, 50, 50 };
 	u32 pages[8], i;
@@ -646,7 +646,7 @@ static void ht_case_slots_and_classes(struct ht_fixture *f)
 	X(full_unswept_budget)			\
 	X(batch_does_not_grow)			\
 	X(best_fit)				\
-	X(fullest_block_first)			\
+	X(lower_block_first)			\
 	X(pages_coalesce)			\
 	X(large_over_blocks)			\
 	X(large_whole_range)			\

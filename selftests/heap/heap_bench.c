@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../../kmod/heap/internal.h"
 
@@ -113,7 +114,7 @@ static double measure(const struct kind *kind, unsigned int threads)
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 	}
 	while (now() - start < SECONDS)
-		sched_yield();
+		usleep(1000);
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (i = 0; i < threads; i++) {
 		pthread_join(workers[i].thread, NULL);

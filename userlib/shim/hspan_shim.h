@@ -37,9 +37,6 @@ typedef int64_t s64;
 #define max(a, b)		max_t(__typeof__((a) + 0), a, b)
 #define min(a, b)		min_t(__typeof__((a) + 0), a, b)
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
-#define container_of(ptr, type, member) \
-	((type *)((char *)(ptr) - offsetof(type, member)))
-
 #define array_index_nospec(index, size)	(index)
 #define might_sleep()			do { } while (0)
 #define cond_resched()			do { } while (0)
@@ -131,57 +128,6 @@ static inline void spin_unlock(spinlock_t *lock)
 		hspan_shim_unlock_slow(lock);
 }
 
-/* Lists. */
-struct list_head {
-	struct list_head *next, *prev;
-};
-
-static inline void INIT_LIST_HEAD(struct list_head *head)
-{
-	head->next = head->prev = head;
-}
-
-static inline bool list_empty(const struct list_head *head)
-{
-	return head->next == head;
-}
-
-static inline void hspan_shim_list_link(struct list_head *node,
-					struct list_head *prev,
-					struct list_head *next)
-{
-	node->prev = prev;
-	node->next = next;
-	prev->next = node;
-	next->prev = node;
-}
-
-static inline void list_add(struct list_head *node, struct list_head *head)
-{
-	hspan_shim_list_link(node, head, head->next);
-}
-
-static inline void list_add_tail(struct list_head *node,
-				 struct list_head *head)
-{
-	hspan_shim_list_link(node, head->prev, head);
-}
-
-static inline void list_del(struct list_head *node)
-{
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
-	node->next = node->prev = NULL;
-}
-
-#define list_entry(ptr, type, member)	container_of(ptr, type, member)
-#define list_first_entry(head, type, member) \
-	list_entry((head)->next, type, member)
-#define list_for_each_entry(pos, head, member)				\
-	for (pos = list_first_entry(head, __typeof__(*pos), member);	\
-	     &pos->member != (head);					\
-	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
-
 /* Bitmaps. */
 #define BITS_PER_LONG		(CHAR_BIT * (unsigned int)sizeof(long))
 #define BITS_TO_LONGS(nr)	DIV_ROUND_UP(nr, BITS_PER_LONG)
@@ -239,6 +185,21 @@ static inline unsigned long find_next_zero_bit(const unsigned long *map,
 
 #define find_first_bit(map, size)	find_next_bit(map, size, 0)
 #define find_first_zero_bit(map, size)	find_next_zero_bit(map, size, 0)
+
+#define for_each_set_bit(bit, map, size)				\
+	for ((bit) = find_first_bit(map, size); (bit) < (size);		\
+	     (bit) = find_next_bit(map, size, (bit) + 1))
+
+/* Number of the lowest bit set in @word, which is not 0. */
+static inline unsigned long __ffs(unsigned long word)
+{
+	return (unsigned long)__builtin_ctzl(word);
+}
+
+static inline bool bitmap_full(const unsigned long *map, unsigned int nr)
+{
+	return find_first_zero_bit(map, nr) >= nr;
+}
 
 /* Last bit set below @size, or @size. */
 static inline unsigned long find_last_bit(const unsigned long *map,
