@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every allocation and every user copy an ioctl makes fails once, each in its
+ * turn: the call says so, and nothing is lost.  Needs a kernel with fault
+ * injection; skips otherwise.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "abi.h"
+
+#define DEBUG		"/sys/kernel/debug/"
+#define NR_SPANS	64
+#define NTH_MAX		400
+
+/**
+ * struct ctx - what a call under test works on
+ * @fd: an arena
+ * @held: spans it has in hand
+ * @nr_held: how many
+ */
+struct ctx {
+	int fd;
+	struct hspan_span held[NR_SPANS];
+	unsigned int nr_held;
+};
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	ssize_t done;
+
+	if (fd < 0)
+		return -1;
+	done = write(fd, text, strlen(text));
+	close(fd);
+	return done < 0 ? -1 : 0;
+}
+
+/* Every kind of allocation can fail, and the log stays readable. */
+static int arm_kernel(void)
+{
+	static const char * const kinds[] = {
+		"failslab", "fail_page_alloc", "fail_usercopy",
+	};
+	char path[128];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		snprintf(path, sizeof(path), DEBUG "%s/verbose", kinds[i]);
+		if (write_file(path, "0"))
+			return -1;
+		snprintf(path, sizeof(path), DEBUG "%s/ignore-gfp-wait",
+			 kinds[i]);
+		write_file(path, "N");
+		snprintf(path, sizeof(path), DEBUG "%s/ignore-gfp-highmem",
+			 kinds[i]);
+		write_file(path, "N");
+		snprintf(path, sizeof(path), DEBUG "%s/min-order", kinds[i]);
+		write_file(path, "0");
+	}
+	return 0;
+}
+
+/* Let the @nth thing that can fail in our next system calls do so. */
+static void set_nth(unsigned int nth)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", nth);
+	assert_int_equal(write_file("/proc/thread-self/fail-nth", text), 0);
+}
+
+/* Whether it has; disarms.  What is left may hit our own read or write. */
+static int has_failed(int fail_nth)
+{
+	char text[16] = {};
+	ssize_t len = pread(fail_nth, text, sizeof(text) - 1, 0);
+
+	while (pwrite(fail_nth, "0", 1, 0) != 1)
+		continue;
+	return len > 0 && text[0] == '0';
+}
+
+static void prepare_nothing(struct ctx *ctx)
+{
+	ctx->nr_held = 0;
+}
+
+static void prepare_held(struct ctx *ctx)
+{
+	abi_get_all(ctx->fd, CLASS_32, 0, ctx->held, NR_SPANS);
+	ctx->nr_held = NR_SPANS;
+}
+
+static void prepare_unswept(struct ctx *ctx)
+{
+	unsigned int i;
+
+	prepare_held(ctx);
+	for (i = 0; i < NR_SPANS; i++)
+		assert_int_equal(abi_put(ctx->fd, &ctx->held[i], 0), 0);
+	ctx->nr_held = 0;
+	assert_true(abi_cycle(ctx->fd) > 0);
+}
+
+static int run_create(struct ctx *ctx)
+{
+	struct hspan_arena_create args = { .size = 64 * HSPAN_BLOCK_SIZE };
+	int dev = open("/dev/hugespan", O_RDWR), fd, err;
+
+	(void)ctx;
+	if (dev < 0)
+		return -1;
+	fd = ioctl(dev, HSPAN_IOC_ARENA_CREATE, &args);
+	err = errno;
+	close(dev);
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+	return fd < 0 ? -1 : 0;
+}
+
+static int run_open(struct ctx *ctx)
+{
+	int fd = abi_open(ctx->fd);
+
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static int run_get(struct ctx *ctx)
+{
+	int nr = abi_get(ctx->fd, CLASS_32, 0, ctx->held, NR_SPANS);
+
+	ctx->nr_held = nr < 0 ? 0 : nr;
+	return nr < 0 ? -1 : 0;
+}
+
+static int run_get_large(struct ctx *ctx)
+{
+	int nr = abi_get(ctx->fd, HSPAN_CLASS_LARGE_SCAN,
+			 5 * HSPAN_BLOCK_PAGES, ctx->held, 2);
+
+	ctx->nr_held = nr < 0 ? 0 : nr;
+	return nr < 0 ? -1 : 0;
+}
+
+static int run_put(struct ctx *ctx)
+{
+	int ret = abi_put_all(ctx->fd, ctx->held, NR_SPANS);
+
+	/* A fault after the puts were done is told as one. */
+	if (!ret || abi_stats(ctx->fd).spans_held == 0)
+		ctx->nr_held = 0;
+	return ret;
+}
+
+static int run_sweep(struct ctx *ctx)
+{
+	int nr = abi_sweep(ctx->fd, ctx->held, NR_SPANS);
+
+	ctx->nr_held = nr < 0 ? 0 : nr;
+	return nr < 0 ? -1 : 0;
+}
+
+static int run_cycle(struct ctx *ctx)
+{
+	return abi_cycle(ctx->fd) < 0 ? -1 : 0;
+}
+
+static int run_release(struct ctx *ctx)
+{
+	struct hspan_release args = { .max = ~0ULL };
+
+	return ioctl(ctx->fd, HSPAN_IOC_RELEASE, &args);
+}
+
+static int run_stats(struct ctx *ctx)
+{
+	struct hspan_arena_stats st;
+
+	return ioctl(ctx->fd, HSPAN_IOC_STATS, &st);
+}
+
+/* Unmapping allocates too; the second time nothing is left to fail. */
+static void unmap(volatile char *p, size_t size)
+{
+	while (munmap((void *)p, size))
+		continue;
+}
+
+static int run_map(struct ctx *ctx)
+{
+	volatile char *p, *bits;
+
+	p = mmap(NULL, HSPAN_BLOCK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		 ctx->fd, HSPAN_OFF_DATA);
+	if (p == MAP_FAILED)
+		return -1;
+	bits = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, ctx->fd,
+		    HSPAN_OFF_BITS);
+	if (bits == MAP_FAILED) {
+		unmap(p, HSPAN_BLOCK_SIZE);
+		errno = ENOMEM;
+		return -1;
+	}
+	p[ctx->held[0].page * HSPAN_PAGE_SIZE] = 1;
+	bits[5000] = 1;
+	unmap(p, HSPAN_BLOCK_SIZE);
+	unmap(bits, 65536);
+	return 0;
+}
+
+static const struct fi_case {
+	const char *name;
+	void (*prepare)(struct ctx *ctx);
+	int (*run)(struct ctx *ctx);
+} cases[] = {
+	{ "create", prepare_nothing, run_create },
+	{ "open", prepare_nothing, run_open },
+	{ "get", prepare_nothing, run_get },
+	{ "get large", prepare_nothing, run_get_large },
+	{ "put", prepare_held, run_put },
+	{ "sweep", prepare_unswept, run_sweep },
+	{ "cycle", prepare_held, run_cycle },
+	{ "release", prepare_nothing, run_release },
+	{ "stats", prepare_nothing, run_stats },
+	{ "map and touch", prepare_held, run_map },
+};
+
+/* One call with one failure in it; whether there was one to be had. */
+static int try_nth(const struct fi_case *c, unsigned int nth)
+{
+	struct ctx ctx = { .fd = abi_arena(ABI_BLOCKS, 0) };
+	int ret, err, failed, fail_nth;
+
+	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR);
+	assert_true(fail_nth >= 0);
+	c->prepare(&ctx);
+	set_nth(nth);
+	ret = c->run(&ctx);
+	err = errno;
+	failed = has_failed(fail_nth);
+	close(fail_nth);
+	if (ret)
+		assert_true(failed && (err == ENOMEM || err == EFAULT ||
+				       err == ENFILE));
+	assert_int_equal(abi_stats(ctx.fd).spans_held, ctx.nr_held);
+	assert_int_equal(abi_stats(ctx.fd).clients, 1);
+	close(ctx.fd);
+	assert_int_equal(abi_sysfs("arenas"), 0);
+	assert_int_equal(abi_sysfs("blocks_in_use"), 0);
+	return failed;
+}
+
+static void each_failure(void **state)
+{
+	const struct fi_case *c = *state;
+	unsigned int nth;
+
+	for (nth = 1; nth < NTH_MAX; nth++)
+		if (!try_nth(c, nth))
+			break;
+	print_message("# %s: %u failures injected\n", c->name, nth - 1);
+	assert_in_range(nth, 2, NTH_MAX - 1);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_SIZE(cases)];
+	unsigned int i;
+
+	if (arm_kernel()) {
+		printf("1..0 # SKIP kernel without fault injection\n");
+		return 0;
+	}
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		tests[i] = (struct CMUnitTest){
+			.name = cases[i].name,
+			.test_func = each_failure,
+			.initial_state = (void *)&cases[i],
+		};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
