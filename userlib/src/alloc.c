@@ -132,7 +132,7 @@ void hs_cache_flush(struct hs_thread *t, bool only_stale, bool interrupted)
 		held->page = HS_NO_SPAN;
 	}
 	/* Nothing may become unused pages while a mark looks at them. */
-	for (uint32_t i = 0; i < n && t->barrier; i++)
+	for (uint32_t i = 0; i < n && hs_load(&hs.marking); i++)
 		if (puts[i].nfree)
 			puts[i].nfree--;
 	put_back(puts, n);
@@ -312,18 +312,18 @@ static void poll(struct hs_thread *t, size_t size)
 	hs_handshake_poll(t);
 	if (unlikely(hs_pacer_wants_cycle()))
 		hs_collector_request();
-	if (unlikely(t->barrier))
-		hs_pacer_assist(t, size < RUN_BYTES ? RUN_BYTES : size);
+	if (unlikely(hs_load(&hs.marking)))
+		hs_pacer_assist(size < RUN_BYTES ? RUN_BYTES : size);
 }
 
-static __attribute__((noinline)) void *alloc_slow(size_t size, bool noscan)
+static __attribute__((noinline)) void *alloc_somehow(struct hs_thread *t, size_t size,
+							 bool noscan)
 {
-	struct hs_thread *t = hs_thread_join();
 	int ret = 0;
 	void *p;
 
-	if (!t || unlikely(hs.forked)) {
-		errno = t ? ENOTSUP : errno;
+	if (unlikely(hs.forked)) {
+		errno = ENOTSUP;
 		return NULL;
 	}
 	if (!size)
@@ -343,4 +343,17 @@ static __attribute__((noinline)) void *alloc_slow(size_t size, bool noscan)
 	}
 	errno = ENOMEM;
 	return NULL;
+}
+
+static __attribute__((noinline)) void *alloc_slow(size_t size, bool noscan)
+{
+	struct hs_thread *t = hs_thread_join();
+	void *p;
+
+	if (!t)
+		return NULL;
+	hs_begin_slow();
+	p = alloc_somehow(t, size, noscan);
+	hs_end_slow();
+	return p;
 }

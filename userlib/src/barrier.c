@@ -36,7 +36,8 @@ bool hs_barrier_flush(struct hs_thread *t)
 
 	if (!chunk)
 		return false;
-	drop_marked(chunk);
+	if (hs_collector_marks()) /* before that, mark bits are not this cycle's */
+		drop_marked(chunk);
 	if (!chunk->count)
 		return false;
 	t->shaded = NULL;
@@ -51,11 +52,19 @@ void hs_barrier_discard(struct hs_thread *t)
 	t->shaded = NULL;
 }
 
-/* In a critical section, with the barrier on. */
+/* In a critical section, with the barrier on: or on no longer, look. */
 static __attribute__((noinline)) void shade(struct hs_thread *t, uintptr_t old, uintptr_t new)
 {
-	if (t->shaded && t->shaded->count + 2 > HS_CHUNK_ENTRIES)
+	if (!hs_load(&hs.marking)) {
+		t->barrier = false;
+		hs_barrier_discard(t);
+		return;
+	}
+	if (t->shaded && t->shaded->count + 2 > HS_CHUNK_ENTRIES) {
+		hs_begin_slow();
 		hs_barrier_flush(t);
+		hs_end_slow();
+	}
 	if (likely(!(hs.config.debug & HS_DEBUG_BREAK_DELETION)))
 		record(t, old);
 	if (likely(!(hs.config.debug & HS_DEBUG_BREAK_INSERTION)))

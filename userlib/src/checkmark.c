@@ -4,9 +4,13 @@
  * simplest means, and abort if a reachable object was left white.
  *
  * It shares nothing with the marker but hs_find(): its own bits, its own
- * stack, no prefetch, no sharing.  Words on stacks are as good as the program:
- * the dead part of a stack is cleared after each handshake in this mode, so
- * that a word from before a thread was scanned cannot be taken for a new one.
+ * stack, no prefetch, no sharing.
+ *
+ * A word on a stack proves only what the program had there.  So in this mode
+ * the dead part of a stack is cleared after each handshake, lest a word from
+ * before the thread was scanned be taken for a new one; the library's own
+ * frames, and registers that a call may change, are not believed: they hold
+ * addresses it reckoned with, like the end of a run, where a dead object lies.
  */
 #include <sys/mman.h>
 
@@ -98,12 +102,15 @@ static void visit_root(uintptr_t lo, uintptr_t hi)
 
 static void visit_thread(const struct hs_thread *t)
 {
+	uintptr_t sp = t->user_sp > t->sp ? t->user_sp : t->sp;
+
 	check.source = "a register";
-	visit_range((uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
+	if (!t->user_sp)
+		visit_range((uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
 	visit_objects();
 	check.source = "a stack";
-	if (t->sp >= t->stack_lo && t->sp < t->stack_hi)
-		visit_range(t->sp, t->stack_hi);
+	if (sp >= t->stack_lo && sp < t->stack_hi)
+		visit_range(sp, t->stack_hi);
 	visit_objects();
 }
 

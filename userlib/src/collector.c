@@ -100,6 +100,37 @@ HS_EXPORT void hspan_gc(void)
 
 /* Markers ----------------------------------------------------------------- */
 
+/* Is there marking to be done, and so mark bits that count? */
+bool hs_collector_marks(void)
+{
+	return hs_load_acquire(&gc.open);
+}
+
+/*
+ * To mark is allowed between these two, if the first says so: marking is not
+ * closed before all who mark have left.
+ */
+static bool enter_marking(void)
+{
+	__atomic_fetch_add(&gc.active, 1, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&gc.open, __ATOMIC_SEQ_CST);
+}
+
+static void leave_marking(void)
+{
+	__atomic_fetch_sub(&gc.active, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A mutator marks about @words words.  In a critical section. */
+void hs_collector_assist(struct hs_marker *m, uint64_t words)
+{
+	if (enter_marking()) {
+		hs_mark_drain(m, words);
+		hs_mark_hand_back(m);
+	}
+	leave_marking();
+}
+
 static void *help(void *arg)
 {
 	struct hs_marker m = { .hungry = &gc.hungry };
@@ -107,8 +138,7 @@ static void *help(void *arg)
 
 	(void)arg;
 	while (!hs_load_acquire(&gc.stop)) {
-		__atomic_fetch_add(&gc.active, 1, __ATOMIC_SEQ_CST);
-		if (__atomic_load_n(&gc.open, __ATOMIC_SEQ_CST)) {
+		if (enter_marking()) {
 			hs_mark_drain(&m, 0);
 			hs_mark_hand_back(&m);
 			hs_add(&gc.bytes, m.bytes);
@@ -118,7 +148,7 @@ static void *help(void *arg)
 			hs_add(&gc.mark_cpu_ns, now - cpu);
 			cpu = now;
 		}
-		__atomic_fetch_sub(&gc.active, 1, __ATOMIC_SEQ_CST);
+		leave_marking();
 		hs_add(&gc.hungry, 1);
 		hs_work_wait(__atomic_load_n(&gc.open, __ATOMIC_SEQ_CST) ? IDLE_NS : 0);
 		hs_sub(&gc.hungry, 1);
@@ -158,6 +188,7 @@ static void mark_to_the_end(struct hs_marker *m)
 	} while (true);
 }
 
+/* Only now: no object is scanned before every stack has been. */
 static void open_marking(void)
 {
 	gc.bytes = gc.objects = 0;
@@ -181,20 +212,21 @@ static void mark(struct cycle *c)
 
 	hs_set(&hs.marking, true);
 	hs_handshake(HS_BARRIER);
+	hs_sweep_all();
 	hs_set_release(&hs.black_gen, hs_sweepgen());
 	c->heap_before = hs_pacer_heap();
 	hs_pacer_take_assisted(&assisted, &objects);
+	hs_handshake(HS_SCAN);
 	open_marking();
 	hs_roots_scan();
-	hs_handshake(HS_SCAN);
 	mark_to_the_end(&m);
 	close_marking();
 	hs_mark_hand_back(&m);
 	if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
 		hs_checkmark();
-	c->black = hs_pacer_heap() - c->heap_before;
+	c->heap_after = hs_pacer_heap();
+	c->black = c->heap_after > c->heap_before ? c->heap_after - c->heap_before : 0;
 	hs_set(&hs.marking, false);
-	hs_handshake(HS_OFF);
 	hs_pacer_take_assisted(&assisted, &objects);
 	c->marked = m.bytes + gc.bytes + assisted;
 	c->objects = m.objects + gc.objects + objects;
@@ -265,11 +297,8 @@ static void cycle(void)
 	__atomic_store_n(&gc.busy, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&gc.requested, 0, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&gc.started, 1, __ATOMIC_SEQ_CST);
-	hs_handshake(HS_FLUSH);
-	hs_sweep_all();
 	mark(&c);
 	c.mark_ns = hs_now() - c.start;
-	c.heap_after = hs_pacer_heap();
 	move_sweepgen();
 	hs_pacer_cycle_done(c.marked, c.black);
 	sweep();

@@ -20,6 +20,7 @@
 #include "work.h"
 
 #define RED_ZONE 128
+#define FXSAVE_SW_BYTES 464 /* where the kernel says how long the state is */
 #define RESEND_NS 1000000 /* ask again those who may have parked meanwhile */
 
 /**
@@ -94,10 +95,9 @@ static void scan_thread(struct hs_thread *t)
 static void act(struct hs_thread *t, enum hs_handshake kind)
 {
 	switch (kind) {
-	case HS_FLUSH:
-		hs_cache_flush(t, true, true);
-		break;
 	case HS_BARRIER:
+		hs_cache_flush(t, true, true);
+		hs_barrier_discard(t);
 		t->barrier = true;
 		break;
 	case HS_SCAN:
@@ -107,10 +107,6 @@ static void act(struct hs_thread *t, enum hs_handshake kind)
 	case HS_DRAIN:
 		if (hs_barrier_flush(t))
 			hs_add(&request.given, 1);
-		break;
-	case HS_OFF:
-		t->barrier = false;
-		hs_barrier_discard(t);
 		break;
 	case HS_STOP:
 		break;
@@ -202,6 +198,26 @@ void hs_deferred_handshake(void)
 	hs_handshake_poll(hs_tls.self);
 }
 
+/* Vector registers: a compiler may move two pointers in one of them. */
+static void shade_vectors(struct hs_thread *t, const ucontext_t *uc)
+{
+#if defined(__x86_64__)
+	const struct _libc_fpstate *fp = uc->uc_mcontext.fpregs;
+	const struct _fpx_sw_bytes *sw;
+	size_t bytes = sizeof(*fp);
+
+	if (!fp)
+		return;
+	sw = (const void *)((const char *)fp + FXSAVE_SW_BYTES);
+	if (sw->magic1 == FP_XSTATE_MAGIC1)
+		bytes = sw->xstate_size;
+	shade_words(t, (uintptr_t)fp, (uintptr_t)fp + bytes);
+#else
+	shade_words(t, (uintptr_t)uc->uc_mcontext.__reserved,
+		    (uintptr_t)uc->uc_mcontext.__reserved + sizeof(uc->uc_mcontext.__reserved));
+#endif
+}
+
 static void context_registers(struct hs_thread *t, const ucontext_t *uc)
 {
 #if defined(__x86_64__)
@@ -227,6 +243,24 @@ static void scrub_below(const struct hs_thread *t)
 		memset((void *)lo, 0, t->sp - lo);
 }
 
+/* (checkmark) Keep what the program must have meant to keep. */
+static void callee_saved_only(struct hs_thread *t)
+{
+#if defined(__x86_64__)
+	static const int saved[] = { REG_RBX, REG_RBP, REG_R12, REG_R13, REG_R14, REG_R15 };
+	uintptr_t kept[6];
+
+	for (int i = 0; i < 6; i++)
+		kept[i] = t->regs[saved[i]];
+	memset(t->regs, 0, sizeof(t->regs));
+	memcpy(t->regs, kept, sizeof(kept));
+#else
+	memset(t->regs, 0, 19 * sizeof(t->regs[0]));
+	memset(t->regs + 29, 0, (HS_NREGS - 29) * sizeof(t->regs[0]));
+#endif
+	t->sp += RED_ZONE;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	struct hs_thread *t = hs_tls.self;
@@ -239,6 +273,10 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		hs_tls.deferred = 1;
 	else if (t != &hs_nobody && hs_load(&t->state) == HS_RUNNING && wanted(t, &seq)) {
 		context_registers(t, context);
+		if (request.kind == HS_SCAN)
+			shade_vectors(t, context);
+		if (request.kind == HS_STOP)
+			callee_saved_only(t);
 		run(t, seq);
 		if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
 			scrub_below(t);

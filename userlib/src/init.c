@@ -8,6 +8,7 @@
 
 #include "internal.h"
 #include "pacer.h"
+#include "work.h"
 
 #define DEFAULT_ARENA (64ull << 30)
 #define DEFAULT_MIN_HEAP (4u << 20)
@@ -193,8 +194,10 @@ static int settle(const struct hspan_options *given, struct hspan_options *o)
 		o->arena_size = DEFAULT_ARENA;
 	if (!o->min_heap)
 		o->min_heap = DEFAULT_MIN_HEAP;
+	if (o->arena_size > HSPAN_ARENA_MAX)
+		return -EINVAL;
 	o->arena_size = (o->arena_size + HSPAN_BLOCK_SIZE - 1) & ~(HSPAN_BLOCK_SIZE - 1);
-	return o->arena_size > HSPAN_ARENA_MAX ? -EINVAL : 0;
+	return 0;
 }
 
 static int try_backend(const struct hs_backend *backend, const struct hspan_options *o)
@@ -328,6 +331,8 @@ HS_EXPORT int hspan_shutdown(void)
 	hs_collector_stop();
 	hspan_thread_unregister();
 	hs_roots_reset();
+	hs_work_reset();
+	hs_sweep_reset();
 	hs_checkmark_reset();
 	hs_set_release(&hs.ready, 0);
 	hs.backend->close();

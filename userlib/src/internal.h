@@ -9,18 +9,25 @@
  * A cycle is a row of handshakes; in none of them does a thread wait for
  * another.  "T has acked X" = T ran its part of X:
  *
- *   FLUSH	T gives back spans not swept since the last cycle.  When all have
- *		acked and what they gave is swept, no mark bit is set anywhere.
- *   BARRIER	T's stores shade from now on (hs_thread.barrier).
+ *   BARRIER	T gives back spans not swept since the last cycle, and its stores
+ *		shade from now on (hs_thread.barrier).  When all have acked and what
+ *		they gave is swept, no mark bit is set anywhere.
  *   SCAN	T's stack and registers are grey, then black; what T allocates
  *		from now on is black (hs_thread.black_gen).  Starts when all have
  *		acked BARRIER: so no thread stores unseen while another is black,
- *		and no black object exists before every store shades.
+ *		and no black object exists before every store shades.  Marking
+ *		starts when all have acked SCAN: so no object is scanned while some
+ *		thread still fills white objects of its own by plain stores.  (It
+ *		must be so because stacks are conservative: a stale word on one
+ *		stack may point to the object that another thread is filling.)
  *   DRAIN	T's barrier buffer goes to the markers.  Repeated until a round in
  *		which no thread had anything unmarked to give and nothing was
  *		pushed: then, at the start of that round, nothing was grey, and
  *		with no grey object no mutator can reach a white one.
- *   OFF	T's stores shade no longer.  When all have acked, sweepgen moves.
+ *
+ * Then sweepgen moves.  Nobody need be told: a thread that goes on shading
+ * only records what is marked already, and stops at its next store that looks;
+ * what it had recorded is thrown away, or at worst marks garbage next time.
  *
  * Why that is enough: the barrier shades the pointer overwritten, so what a
  * black thread saw when it was scanned stays marked or in line to be; and the
@@ -35,7 +42,7 @@
  * generation, so its runs are white without any thread having to be told.
  *
  * A sweep (allocation bits = mark bits, mark bits = 0) is done by whoever
- * holds the span, and only between a cycle's end and the next one's FLUSH.
+ * holds the span, and only between a cycle's end and the next one's SCAN.
  *
  * Lock order (outer first):
  *	init_lock (init.c) -> hs.threads_lock -> roots_lock (roots.c) -> work list
@@ -74,11 +81,9 @@
 #define HS_DEBUG_BREAK_INSERTION (1u << 17)
 
 enum hs_handshake {
-	HS_FLUSH,
 	HS_BARRIER,
 	HS_SCAN,
 	HS_DRAIN,
-	HS_OFF,
 	HS_STOP, /* stays stopped until hs_handshake_resume(); for the oracle */
 };
 
@@ -123,6 +128,7 @@ struct hs_chunk;
  * @regs: callee-saved registers when it parked
  * @sp: stack pointer when it parked, stopped, or runs a handshake
  * @stack_hi: end of its stack
+ * @user_sp: (checkmark) while in the library: where the program's frames begin
  * @scrub: (checkmark) clear the dead part of the stack when it unparks
  * @tid: for tgkill()
  * @charged: bytes allocated and not yet reported to the pacer
@@ -139,6 +145,7 @@ struct hs_thread {
 	uint32_t done;
 	uintptr_t regs[HS_NREGS];
 	uintptr_t sp;
+	uintptr_t user_sp;
 	uintptr_t stack_lo;
 	uintptr_t stack_hi;
 	void *altstack;
@@ -178,7 +185,7 @@ struct hs_config {
  * @base, @size: range of the data, copied from @space for the hot paths
  * @typed: some object has ever been allocated with a type: heed plane 1
  * @layout_used: plane 1 has ever been written to: clear it for new runs
- * @marking: threads that join must shade (set with BARRIER, cleared with OFF)
+ * @marking: from before BARRIER to the end of marking: stores must shade
  * @black_gen: threads that join allocate black in this generation (or 0)
  * @threads_lock: protects @threads, @nr_threads, and who may start a handshake
  */
@@ -204,6 +211,8 @@ struct hs_heap {
 
 extern struct hs_heap hs;
 
+void hs_scrub_stack(void);
+
 /* Critical sections: the thread cannot be scanned or flushed inside. -------- */
 
 void hs_deferred_handshake(void);
@@ -223,6 +232,24 @@ static inline void hs_leave(void)
 		hs_deferred_handshake();
 }
 
+/*
+ * (checkmark) Around a call that reckons with addresses of objects that are
+ * not the caller's: the oracle does not believe what is on its stack below.
+ */
+static inline __attribute__((always_inline)) void hs_begin_slow(void)
+{
+	if (unlikely(hs.config.debug & HSPAN_DEBUG_CHECKMARK))
+		hs_tls.self->user_sp = (uintptr_t)__builtin_frame_address(0);
+}
+
+static inline void hs_end_slow(void)
+{
+	if (unlikely(hs.config.debug & HSPAN_DEBUG_CHECKMARK))
+		hs_scrub_stack();
+	hs_compiler_barrier();
+	hs_tls.self->user_sp = 0;
+}
+
 static inline uint32_t hs_sweepgen(void)
 {
 	return hs.space.control->sweepgen;
@@ -234,7 +261,6 @@ int hs_ensure_init(void);
 /* thread.c */
 struct hs_thread *hs_thread_join(void);
 void hs_park(const uintptr_t *saved, size_t n);
-void hs_scrub_stack(void);
 
 /* handshake.c */
 int hs_handshake_init(void);
@@ -259,6 +285,9 @@ void hs_barrier_discard(struct hs_thread *t);
 int hs_collector_start(void);
 void hs_collector_stop(void);
 void hs_collector_request(void);
+bool hs_collector_marks(void);
+struct hs_marker;
+void hs_collector_assist(struct hs_marker *m, uint64_t words);
 void hs_collect(void);
 void hs_collector_stats(struct hspan_stats *stats);
 void hs_collector_add_released(uint64_t bytes);
@@ -271,6 +300,7 @@ struct hs_swept {
 struct hs_swept hs_sweep_span(uint32_t page, uint32_t span_class);
 uint64_t hs_sweep_all(void);
 uint64_t hs_sweep_count(void);
+void hs_sweep_reset(void);
 
 /* roots.c */
 void hs_roots_scan(void);

@@ -53,7 +53,7 @@ HS_EXPORT void hspan_free(void *ptr)
 	if (!ptr || t == &hs_nobody)
 		return;
 	hs_enter();
-	if (!t->barrier && find_allocated(ptr, &o) && o.base == (uintptr_t)ptr &&
+	if (!hs_load(&hs.marking) && find_allocated(ptr, &o) && o.base == (uintptr_t)ptr &&
 	    o.span_class > 1) {
 		struct hs_held *held = &t->held[o.span_class];
 
@@ -104,7 +104,7 @@ HS_EXPORT void hspan_type_destroy(struct hspan_type *type)
  * Until its layout is written an object is scanned conservatively, which is
  * safe at any time: it is zero.  Neighbours share layout words, hence atomics.
  */
-static void write_layout(const struct hspan_type *type, const void *p, size_t n)
+static __attribute__((noinline)) void write_layout(const struct hspan_type *type, const void *p, size_t n)
 {
 	struct hs_object o;
 	uint64_t *bits;
@@ -146,8 +146,11 @@ HS_EXPORT void *hspan_alloc_array(const struct hspan_type *type, size_t n)
 		__atomic_store_n(&hs.typed, true, __ATOMIC_SEQ_CST);
 	}
 	p = hspan_alloc(bytes);
-	if (p)
+	if (p) {
+		hs_begin_slow();
 		write_layout(type, p, n);
+		hs_end_slow();
+	}
 	return p;
 }
 

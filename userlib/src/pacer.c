@@ -124,19 +124,16 @@ uint64_t hs_pacer_retain(void)
  * The heap has passed its goal while a mark phase runs: pay for the batch just
  * taken by marking.  Out of any critical section but its own.
  */
-void hs_pacer_assist(struct hs_thread *t, uint64_t bytes)
+void hs_pacer_assist(uint64_t bytes)
 {
 	struct hs_marker m = { 0 };
 	uint64_t start;
 
-	if (!t->barrier || hs_load(&pacer.heap) < hs_load(&pacer.goal))
+	if (!hs_collector_marks() || hs_load(&pacer.heap) < hs_load(&pacer.goal))
 		return;
 	start = hs_now();
 	hs_enter();
-	if (t->barrier) {
-		hs_mark_drain(&m, bytes / 8 * ASSIST_WORDS_PER_BYTE);
-		hs_mark_hand_back(&m);
-	}
+	hs_collector_assist(&m, bytes / 8 * ASSIST_WORDS_PER_BYTE);
 	hs_leave();
 	hs_add(&pacer.assist_ns, hs_now() - start);
 	hs_add(&pacer.assist_bytes, m.bytes);

@@ -8,7 +8,7 @@
 void hs_pacer_init(int percent, size_t limit);
 void hs_pacer_charge(struct hs_thread *t, uint64_t bytes);
 void hs_pacer_refund(uint64_t bytes);
-void hs_pacer_assist(struct hs_thread *t, uint64_t bytes);
+void hs_pacer_assist(uint64_t bytes);
 void hs_pacer_take_assisted(uint64_t *bytes, uint64_t *objects);
 bool hs_pacer_wants_cycle(void);
 uint64_t hs_pacer_heap(void);

@@ -73,3 +73,8 @@ uint64_t hs_sweep_count(void)
 {
 	return hs_load(&spans_swept);
 }
+
+void hs_sweep_reset(void)
+{
+	hs_set(&spans_swept, 0);
+}

@@ -22,8 +22,10 @@ __thread struct hs_tls hs_tls __attribute__((tls_model("initial-exec"))) = { .se
 static pthread_key_t exit_key;
 
 /*
- * Clear the dead stack below the caller, so that no word written before a
- * thread was scanned can be read back as if it were new (checkmark only).
+ * (checkmark) Clear the dead stack below the caller, and the registers that a
+ * call may change.  So no word from before a thread was scanned is read back
+ * as if it were new, and no address that the library reckoned with (the start
+ * of a span is one of an object too) as if the program had it.
  */
 __attribute__((noinline)) void hs_scrub_stack(void)
 {
@@ -31,6 +33,16 @@ __attribute__((noinline)) void hs_scrub_stack(void)
 
 	memset(dead, 0, sizeof(dead));
 	__asm__ volatile("" : : "r"(dead) : "memory");
+#if defined(__x86_64__)
+	__asm__ volatile("xorl %%eax, %%eax\n\txorl %%ecx, %%ecx\n\txorl %%edx, %%edx\n\t"
+			 "xorl %%esi, %%esi\n\txorl %%edi, %%edi\n\txorl %%r8d, %%r8d\n\t"
+			 "xorl %%r9d, %%r9d\n\txorl %%r10d, %%r10d\n\txorl %%r11d, %%r11d\n\t"
+			 "pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpxor %%xmm2, %%xmm2"
+			 :
+			 :
+			 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0",
+			   "xmm1", "xmm2", "cc");
+#endif
 }
 
 static int find_stack(struct hs_thread *t)
@@ -130,46 +142,52 @@ static void unlink_thread(struct hs_thread *t)
 	pthread_mutex_unlock(&hs.threads_lock);
 }
 
+static __attribute__((noinline)) int join(void)
+{
+	struct hs_thread *t;
+	int ret;
+
+	ret = hs_ensure_init();
+	if (ret || hs_tls.self != &hs_nobody)
+		return ret; /* making the heap may have done it */
+	if (signal_blocked())
+		return -EDEADLK;
+	t = hs_map(sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	ret = find_stack(t);
+	if (!ret)
+		ret = give_altstack(t);
+	if (ret) {
+		hs_unmap(t, sizeof(*t));
+		return ret;
+	}
+	hs_cache_init(t);
+	t->tid = (int)syscall(SYS_gettid);
+	t->sp = (uintptr_t)__builtin_frame_address(0);
+	t->user_sp = t->sp; /* below may be another thread's, that had this stack */
+	pthread_setspecific(exit_key, t);
+	link_thread(t);
+	return 0;
+}
+
 /*
  * Make the calling thread take part, if it does not; NULL with errno set when
  * it cannot.
  */
 __attribute__((noinline)) struct hs_thread *hs_thread_join(void)
 {
-	struct hs_thread *t = hs_tls.self;
 	int ret;
 
-	if (t != &hs_nobody)
-		return t;
-	ret = hs_ensure_init();
-	if (ret)
-		goto out;
-	if (hs_tls.self != &hs_nobody)
-		return hs_tls.self; /* making the heap did it */
-	ret = -EDEADLK;
-	if (signal_blocked())
-		goto out;
-	ret = -ENOMEM;
-	t = hs_map(sizeof(*t));
-	if (!t)
-		goto out;
-	ret = find_stack(t);
-	if (!ret)
-		ret = give_altstack(t);
-	if (ret)
-		goto out_unmap;
-	hs_cache_init(t);
-	t->tid = (int)syscall(SYS_gettid);
-	t->sp = (uintptr_t)__builtin_frame_address(0);
-	pthread_setspecific(exit_key, t);
-	link_thread(t);
-	return t;
-
-out_unmap:
-	hs_unmap(t, sizeof(*t));
-out:
-	errno = -ret;
-	return NULL;
+	if (likely(hs_tls.self != &hs_nobody))
+		return hs_tls.self;
+	ret = join();
+	if (ret) {
+		errno = -ret;
+		return NULL;
+	}
+	hs_end_slow();
+	return hs_tls.self;
 }
 
 static void leave(void *arg)

@@ -107,6 +107,14 @@ bool hs_work_empty(void)
 	return !hs_load_acquire(&hs_work.full);
 }
 
+void hs_work_reset(void)
+{
+	struct hs_chunk *chunk;
+
+	while ((chunk = hs_work_pop()))
+		hs_chunk_free(chunk);
+}
+
 void hs_work_wait(long timeout_ns)
 {
 	int seq = __atomic_load_n(&hs_work.seq, __ATOMIC_SEQ_CST);

@@ -34,6 +34,9 @@ struct hs_chunk *hs_work_pop(void);
 uint64_t hs_work_pushes(void);
 bool hs_work_empty(void);
 
+/* Forget what is listed: it was about another heap. */
+void hs_work_reset(void);
+
 /* Wait until there may be work or @timeout_ns has passed. */
 void hs_work_wait(long timeout_ns);
 void hs_work_wake(void);
