@@ -4,7 +4,8 @@
  * from heap to stack to another object, while cycles run back to back with
  * the oracles on; and that check every object they meet.
  *
- *	torture [--seconds N] [--threads N] [--collections N] [--seed N]
+ *	torture [--seconds N] [--threads N] [--collections N] [--ballast N]
+ *		[--seed N]
  *
  * TAP on stdout.  Backend, debug words and signal come from the environment;
  * without HUGESPAN_DEBUG it asks for checkmark and clobber itself.
@@ -24,7 +25,6 @@
 #define MAGIC 0x6875676573706e21ull
 #define LINKS 4
 #define TABLE 256
-#define BALLAST 12000 /* nodes that stay, with children that move about */
 #define LOCALS 48
 #define MAX_THREADS 64
 #define HEAP_HIGH (6ull << 20) /* live bytes at which the table is thinned */
@@ -49,10 +49,10 @@ struct mutator {
 };
 
 static struct node *table[TABLE]; /* a root */
-static struct node **ballast;	  /* a root: BALLAST nodes */
+static struct node **ballast;	  /* a root: nodes that stay; their children move */
 static struct mutator mutators[MAX_THREADS];
 static struct hspan_type *node_type;
-static unsigned int nr_threads = 4, seconds = 60, want_collections = 500;
+static unsigned int nr_threads = 4, seconds = 60, want_collections = 500, nr_ballast = 12000;
 static uint64_t seed = 20261120;
 static int stop, thin;
 
@@ -144,7 +144,7 @@ static struct node *any_table(struct mutator *m)
 
 static struct node *any_ballast(struct mutator *m)
 {
-	return load(&ballast[next_random(m) % BALLAST]);
+	return load(&ballast[next_random(m) % nr_ballast]);
 }
 
 /* A node some steps away; all on the way must be whole. */
@@ -348,7 +348,7 @@ static void make_heap(void)
 
 	if (!getenv("HUGESPAN_DEBUG"))
 		options.debug = HSPAN_DEBUG_CHECKMARK | HSPAN_DEBUG_CLOBBER;
-	options.min_heap = 1 << 20;
+	options.min_heap = 256 << 10;
 	options.gc_percent = 30;
 	options.markers = 2;
 	ret = hspan_init(&options);
@@ -359,8 +359,8 @@ static void make_heap(void)
 		fail("no type or root");
 	if (hspan_root_add(&ballast, sizeof(ballast)))
 		fail("no root");
-	hspan_store(&ballast, hspan_alloc(BALLAST * sizeof(*ballast)));
-	for (int i = 0; i < BALLAST; i++)
+	hspan_store(&ballast, hspan_alloc(nr_ballast * sizeof(*ballast)));
+	for (unsigned int i = 0; i < nr_ballast; i++)
 		hspan_store(&ballast[i], new_node(&m, none));
 }
 
@@ -409,10 +409,12 @@ static void parse(int argc, char **argv)
 			nr_threads = (unsigned int)value;
 		else if (!strcmp(argv[i], "--collections"))
 			want_collections = (unsigned int)value;
+		else if (!strcmp(argv[i], "--ballast") && value)
+			nr_ballast = (unsigned int)value;
 		else if (!strcmp(argv[i], "--seed"))
 			seed = value;
 		else
-			fail("usage: --seconds N --threads N --collections N --seed N");
+			fail("usage: --seconds N --threads N --collections N --ballast N --seed N");
 	}
 }
 

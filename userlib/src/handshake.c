@@ -319,6 +319,8 @@ static void ask(uint32_t seq, int kind)
 	for (struct hs_thread *t = hs.threads; t; t = t->next) {
 		if (hs_load_acquire(&t->done) == seq)
 			continue;
+		if (unlikely(kind == HS_SCAN && hs.config.debug & HS_DEBUG_BREAK_INSERTION))
+			usleep(1000); /* hold open the window that half is there for */
 		if (!act_for(t, seq, kind))
 			syscall(SYS_tgkill, getpid(), t->tid, hs.config.signal);
 	}

@@ -14,7 +14,7 @@
 #include "work.h"
 
 #define ALTSTACK_SIZE (64u << 10)
-#define SCRUB_BYTES (48u << 10)
+#define SCRUB_BYTES (16u << 10)
 
 struct hs_thread hs_nobody = { .barrier = true };
 __thread struct hs_tls hs_tls __attribute__((tls_model("initial-exec"))) = { .self = &hs_nobody };

@@ -115,10 +115,13 @@ void hs_work_reset(void)
 		hs_chunk_free(chunk);
 }
 
-void hs_work_wait(long timeout_ns)
+int hs_work_seq(void)
 {
-	int seq = __atomic_load_n(&hs_work.seq, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&hs_work.seq, __ATOMIC_SEQ_CST);
+}
 
+void hs_work_wait(int seq, long timeout_ns)
+{
 	__atomic_fetch_add(&hs_work.waiters, 1, __ATOMIC_SEQ_CST);
 	if (hs_work_empty())
 		hs_futex_wait(&hs_work.seq, seq, timeout_ns);

@@ -37,8 +37,13 @@ bool hs_work_empty(void);
 /* Forget what is listed: it was about another heap. */
 void hs_work_reset(void);
 
-/* Wait until there may be work or @timeout_ns has passed. */
-void hs_work_wait(long timeout_ns);
+/*
+ * Wait until there may be work or @timeout_ns has passed.  Returns at once when
+ * work was pushed, or somebody woke us, since @seq was read: so what one waits
+ * for is looked at between the two calls.
+ */
+int hs_work_seq(void);
+void hs_work_wait(int seq, long timeout_ns);
 void hs_work_wake(void);
 
 static inline bool hs_chunk_full(const struct hs_chunk *chunk)
