@@ -41,11 +41,18 @@ static u32 *page_map(struct hspan_heap *heap, u32 block)
 	return (u32 *)embedded.space.page_map + (size_t)block * HSPAN_BLOCK_PAGES;
 }
 
+/* The block's memory goes, and its bits with it. */
 static void block_put(struct hspan_heap *heap, u32 block)
 {
+	const size_t bits = (size_t)HSPAN_BLOCK_PAGES * HSPAN_BITS_STRIDE;
+	const size_t plane = bits_size() / HSPAN_BITS_PLANES;
+
 	(void)heap;
 	madvise(embedded.space.data + (size_t)block * HSPAN_BLOCK_SIZE, HSPAN_BLOCK_SIZE,
 		MADV_DONTNEED);
+	for (int i = 0; i < HSPAN_BITS_PLANES; i++)
+		madvise(embedded.space.bits + (size_t)i * plane + block * bits, bits,
+			MADV_DONTNEED);
 }
 
 static const struct hspan_heap_ops ops = {

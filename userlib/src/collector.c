@@ -135,9 +135,10 @@ static void *help(void *arg)
 {
 	struct hs_marker m = { .hungry = &gc.hungry };
 	uint64_t cpu = hs_cpu_now(), now;
+	int seq;
 
 	(void)arg;
-	while (!hs_load_acquire(&gc.stop)) {
+	while (seq = hs_work_seq(), !hs_load_acquire(&gc.stop)) {
 		if (enter_marking()) {
 			hs_mark_drain(&m, 0);
 			hs_mark_hand_back(&m);
@@ -150,7 +151,7 @@ static void *help(void *arg)
 		}
 		leave_marking();
 		hs_add(&gc.hungry, 1);
-		hs_work_wait(__atomic_load_n(&gc.open, __ATOMIC_SEQ_CST) ? IDLE_NS : 0);
+		hs_work_wait(seq, __atomic_load_n(&gc.open, __ATOMIC_SEQ_CST) ? IDLE_NS : 0);
 		hs_sub(&gc.hungry, 1);
 	}
 	return NULL;
@@ -160,12 +161,14 @@ static void *help(void *arg)
 static void drain(struct hs_marker *m)
 {
 	for (;;) {
+		int seq = hs_work_seq();
+
 		hs_mark_drain(m, 0);
 		if (!hs_work_empty())
 			continue;
 		if (!__atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
 			return;
-		hs_work_wait(IDLE_NS);
+		hs_work_wait(seq, IDLE_NS);
 	}
 }
 
