@@ -273,6 +273,7 @@ size_t hspan_release(void);
  * @mark_ns: wall time of all mark phases
  * @mark_cpu_ns: CPU time of mark workers
  * @assist_ns: time mutators spent marking
+ * @wait_ns: time mutators waited for a collector that could not keep up
  * @sweep_cpu_ns: CPU time of the background sweeper
  * @stop_max_ns: longest time any thread was held by one handshake
  * @stop_total_ns: sum of those times
@@ -297,6 +298,7 @@ struct hspan_stats {
 	uint64_t mark_ns;
 	uint64_t mark_cpu_ns;
 	uint64_t assist_ns;
+	uint64_t wait_ns;
 	uint64_t sweep_cpu_ns;
 	uint64_t stop_max_ns;
 	uint64_t stop_total_ns;

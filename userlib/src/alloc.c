@@ -314,6 +314,8 @@ static void poll(struct hs_thread *t, size_t size)
 		hs_collector_request();
 	if (unlikely(hs_load(&hs.marking)))
 		hs_pacer_assist(size < RUN_BYTES ? RUN_BYTES : size);
+	if (unlikely(hs_pacer_overdrawn()))
+		hs_collector_yield();
 }
 
 static __attribute__((noinline)) void *alloc_somehow(struct hs_thread *t, size_t size,

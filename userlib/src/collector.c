@@ -14,6 +14,7 @@
 #include "pacer.h"
 
 #define IDLE_NS 50000	   /* a marker without work looks again */
+#define YIELD_NS 1000000 /* the most a mutator waits in one refill */
 #define BLOCK_OF(bytes) ((bytes) >> HSPAN_BLOCK_SHIFT)
 
 /**
@@ -38,6 +39,7 @@ static struct {
 	int wake, finished;
 	int open, active, hungry;
 	uint64_t bytes, objects; /* marked by helpers in this cycle */
+	uint64_t yield_ns; /* mutators waited for the collector */
 	uint64_t num_forced, mark_ns, mark_cpu_ns, sweep_cpu_ns, cycle_max_ns, released;
 	uint64_t born;
 } gc;
@@ -90,6 +92,20 @@ void hs_collect(void)
 		hs_futex_wait(&gc.finished, seen, 0);
 	}
 	hspan_thread_unpark();
+}
+
+/* Let the collector have this CPU for a while, or until a cycle is over. */
+void hs_collector_yield(void)
+{
+	uint64_t start = hs_now();
+	int seen = __atomic_load_n(&gc.finished, __ATOMIC_SEQ_CST);
+
+	if (!hs_load(&gc.busy))
+		return;
+	hspan_thread_park();
+	hs_futex_wait(&gc.finished, seen, YIELD_NS);
+	hspan_thread_unpark();
+	hs_add(&gc.yield_ns, hs_now() - start);
 }
 
 HS_EXPORT void hspan_gc(void)
@@ -392,6 +408,7 @@ void hs_collector_stats(struct hspan_stats *stats)
 	stats->num_forced = hs_load(&gc.num_forced);
 	stats->mark_ns = hs_load(&gc.mark_ns);
 	stats->mark_cpu_ns = hs_load(&gc.mark_cpu_ns);
+	stats->wait_ns = hs_load(&gc.yield_ns);
 	stats->sweep_cpu_ns = hs_load(&gc.sweep_cpu_ns);
 	stats->cycle_max_ns = hs_load(&gc.cycle_max_ns);
 	stats->heap_released = hs_load(&gc.released);

@@ -289,6 +289,7 @@ bool hs_collector_marks(void);
 struct hs_marker;
 void hs_collector_assist(struct hs_marker *m, uint64_t words);
 void hs_collect(void);
+void hs_collector_yield(void);
 void hs_collector_stats(struct hspan_stats *stats);
 void hs_collector_add_released(uint64_t bytes);
 

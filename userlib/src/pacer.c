@@ -7,6 +7,11 @@
  *	          at most what the memory limit leaves
  *	trigger = live + 7/10 of (goal - live)
  *
+ * From the goal on a mutator pays for what it takes by marking.  A quarter and
+ * OVERDRAFT bytes over the goal it waits, a millisecond for each refill at the
+ * most, parked: so memory stays bounded when the collector is starved of CPU,
+ * and the collector gets that CPU.
+ *
  * Bytes are counted as runs are taken, by thread, and reported in batches.
  */
 #include <string.h>
@@ -15,6 +20,7 @@
 #include "pacer.h"
 
 #define CHARGE_BATCH (64u << 10)
+#define OVERDRAFT (16ull << 20)	/* bytes over the goal that are always borne */
 #define ASSIST_WORDS_PER_BYTE 2 /* of work for each byte over the goal's plan */
 
 /**
@@ -118,6 +124,17 @@ uint64_t hs_pacer_retain(void)
 	uint64_t goal = hs_load(&pacer.goal);
 
 	return goal == UINT64_MAX ? goal : goal + goal / 10;
+}
+
+/*
+ * The heap is so far past its goal that assists cannot make up for it: the
+ * collector does not get the time it needs, and has to be waited for.
+ */
+bool hs_pacer_overdrawn(void)
+{
+	uint64_t goal = hs_load(&pacer.goal);
+
+	return hs_load(&pacer.heap) > goal + goal / 4 + OVERDRAFT && goal != UINT64_MAX;
 }
 
 /*

@@ -11,6 +11,7 @@ void hs_pacer_refund(uint64_t bytes);
 void hs_pacer_assist(uint64_t bytes);
 void hs_pacer_take_assisted(uint64_t *bytes, uint64_t *objects);
 bool hs_pacer_wants_cycle(void);
+bool hs_pacer_overdrawn(void);
 uint64_t hs_pacer_heap(void);
 void hs_pacer_cycle_done(uint64_t marked, uint64_t black);
 uint64_t hs_pacer_retain(void);

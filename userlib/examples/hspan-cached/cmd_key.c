@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Commands on keys of any type. */
+#include <ctype.h>
+#include <errno.h>
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -139,7 +143,6 @@ static void *value_copy(struct keyent *e)
 
 static bool copy_options(struct conn *c, bool *replace)
 {
-	long long db;
 	int i;
 
 	*replace = false;
@@ -147,12 +150,8 @@ static bool copy_options(struct conn *c, bool *replace)
 		if (arg_is(&c->argv[i], "replace")) {
 			*replace = true;
 		} else if (arg_is(&c->argv[i], "db") && i + 1 < c->argc) {
-			if (!arg_ll(c, ++i, &db))
+			if (!arg_db(c, ++i))
 				return false;
-			if (!db)
-				continue;
-			reply_error(c, "DB index is out of range");
-			return false;
 		} else {
 			error_syntax(c);
 			return false;
@@ -255,19 +254,16 @@ syntax:
 	return false;
 }
 
+/* as strtoul() has it, sign and all, since Redis asks that */
 static bool scan_cursor(struct conn *c, const struct arg *a,
 			uint64_t *cursor)
 {
-	size_t i;
+	char buf[64], *end = buf;
 
-	*cursor = 0;
-	for (i = 0; i < a->len; i++) {
-		if (a->p[i] < '0' || a->p[i] > '9' ||
-		    __builtin_mul_overflow(*cursor, 10, cursor) ||
-		    __builtin_add_overflow(*cursor, a->p[i] - '0', cursor))
-			break;
-	}
-	if (i == a->len)
+	snprintf(buf, sizeof(buf), "%.*s", (int)strnlen(a->p, a->len), a->p);
+	errno = 0;
+	*cursor = strtoul(buf, &end, 10);
+	if (!isspace((unsigned char)buf[0]) && !*end && !errno)
 		return true;
 	reply_error(c, "invalid cursor");
 	return false;

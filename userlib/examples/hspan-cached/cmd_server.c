@@ -30,13 +30,7 @@ void cmd_quit(struct conn *c)
 
 void cmd_select(struct conn *c)
 {
-	long long db;
-
-	if (!arg_ll(c, 1, &db))
-		return;
-	if (db)
-		reply_error(c, "DB index is out of range");
-	else
+	if (arg_db(c, 1))
 		reply_ok(c);
 }
 

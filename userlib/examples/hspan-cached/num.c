@@ -104,11 +104,26 @@ bool arg_ll(struct conn *c, int i, long long *v)
 	return false;
 }
 
+/* the number of a database: an int, and 0 is all there are */
+bool arg_db(struct conn *c, int i)
+{
+	long long v;
+
+	if (!arg_ll(c, i, &v))
+		return false;
+	if (!v)
+		return true;
+	if (v < INT_MIN || v > INT_MAX)
+		reply_error(c, "value is out of range, value must between "
+			    "%d and %d", INT_MIN, INT_MAX);
+	else
+		reply_error(c, "DB index is out of range");
+	return false;
+}
+
 bool arg_positive(struct conn *c, int i, long long *v)
 {
-	if (!arg_ll(c, i, v))
-		return false;
-	if (*v >= 0)
+	if (parse_ll(c->argv[i].p, c->argv[i].len, v) && *v >= 0)
 		return true;
 	reply_error(c, "value is out of range, must be positive");
 	return false;

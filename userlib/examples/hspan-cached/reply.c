@@ -43,21 +43,30 @@ void reply_ok(struct conn *c)
 	reply_raw(c, "+OK\r\n", 5);
 }
 
+static bool is_eol(char ch)
+{
+	return ch == '\r' || ch == '\n';
+}
+
 /* "ERR " comes before it, unless it starts with '-' and its own word */
 void reply_error(struct conn *c, const char *fmt, ...)
 {
-	char buf[1024], *p;
+	char buf[1024], *p = buf, *end, *s;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	for (p = buf; *p; p++)
-		if (*p == '\r' || *p == '\n')
-			*p = ' ';
-	if (buf[0] != '-')
+	end = buf + strlen(buf);
+	while (p < end && is_eol(*p))
+		p++;
+	while (end > p && is_eol(end[-1]))
+		end--;
+	for (s = p; s < end; s++)
+		*s = is_eol(*s) ? ' ' : *s;
+	if (*p != '-')
 		reply_raw(c, "-ERR ", 5);
-	reply_raw(c, buf, p - buf);
+	reply_raw(c, p, end - p);
 	reply_raw(c, "\r\n", 2);
 	count_add(errors, 1);
 }

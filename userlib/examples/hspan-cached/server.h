@@ -222,6 +222,7 @@ size_t format_ll(char *buf, long long v);
 size_t format_ld(char *buf, size_t size, long double v);
 bool arg_is(const struct arg *a, const char *word);
 bool arg_ll(struct conn *c, int i, long long *v);
+bool arg_db(struct conn *c, int i);
 bool arg_positive(struct conn *c, int i, long long *v);
 bool glob_match(const char *pat, size_t plen, const char *s, size_t slen);
 struct bytes *arg_bytes(const struct arg *a);

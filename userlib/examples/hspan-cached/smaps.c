@@ -11,6 +11,7 @@
 struct area {
 	uint64_t start, end;
 	char name[64];
+	bool advised;
 	struct heap_map sum;
 };
 
@@ -28,6 +29,13 @@ static bool parse_area(const char *line, struct area *a)
 	snprintf(a->name, sizeof(a->name), "%.*s",
 		 (int)strcspn(line + at, "\n"), line + at);
 	return true;
+}
+
+/* madvise(MADV_HUGEPAGE) shows as "hg" */
+static void parse_flags(const char *line, struct area *a)
+{
+	if (!strncmp(line, "VmFlags:", 8))
+		a->advised = strstr(line + 8, " hg");
 }
 
 static void parse_figure(const char *line, struct heap_map *m)
@@ -65,11 +73,12 @@ static void map_add(struct heap_map *m, const struct heap_map *more)
 
 /*
  * The heap may be one mapping or, after changes of protection, several in a
- * row of one name that meet at huge-page boundaries: such a row is summed up
- * in @run, and is the heap when @inside lies in it.
+ * row of one name and one advice that meet at huge-page boundaries: such a row
+ * is summed up in a run, and is the heap when @inside lies in it.
  */
 struct run {
 	uint64_t start, end;
+	bool advised;
 	struct heap_map sum;
 };
 
@@ -81,11 +90,12 @@ static bool run_holds(const struct run *r, uint64_t addr)
 static void run_add(struct run *r, const struct area *a)
 {
 	bool joins = r->end == a->start && !(a->start % HUGE_SIZE) &&
-		     !strcmp(r->sum.name, a->name);
+		     r->advised == a->advised && !strcmp(r->sum.name, a->name);
 
 	if (!joins) {
 		memset(r, 0, sizeof(*r));
 		r->start = a->start;
+		r->advised = a->advised;
 		memcpy(r->sum.name, a->name, sizeof(a->name));
 	}
 	r->end = a->end;
@@ -95,14 +105,14 @@ static void run_add(struct run *r, const struct area *a)
 static bool read_areas(FILE *f, uint64_t inside, struct run *found)
 {
 	struct run run = { 0 };
-	struct area a, next;
+	struct area a = { 0 }, next;
 	bool have = false;
 	char line[512];
 
 	while (fgets(line, sizeof(line), f)) {
 		if (!parse_area(line, &next)) {
-			if (have)
-				parse_figure(line, &a.sum);
+			parse_figure(line, &a.sum);
+			parse_flags(line, &a);
 			continue;
 		}
 		if (have)
