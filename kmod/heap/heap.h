@@ -28,10 +28,11 @@
  *
  * Sweepgen.  heap->sweepgen counts cycles from 1.  A span is swept when its
  * .sweepgen equals the heap's.  Each central keeps two sets of lists, picked
- * by the parity of sweepgen: a cycle turns "swept" into "unswept" by adding
- * one, once CPU caches are flushed, and is refused while old unswept spans
- * are still listed.  Spans held across a cycle are put back with the
- * sweepgen of their last sweep, and join the unswept.
+ * by the parity of the span's own sweepgen: a cycle turns "swept" into
+ * "unswept" by adding one, flushes the CPU caches, and is refused while old
+ * unswept spans are still listed.  A span held across a cycle is put back
+ * with the sweepgen of its last sweep and joins the unswept; one held across
+ * two must be swept by its holder before it can be put back.
  *
  * What is known to be zero.  A block comes zeroed from its source.  A page
  * is dirty from the first time a span with that page is handed out; a span
@@ -95,7 +96,8 @@ void *hspan_heap_priv(const struct hspan_heap *heap);
  * Take up to @nr spans of @span_class for @holder (not 0).  @npages is for
  * large spans, else 0.  Returns how many (at least 1), or -EINVAL, -ENOMEM,
  * -EDQUOT, -ENOSPC.  Order: CPU cache, central partial swept, partial
- * unswept, full unswept (a few), page heap.  Sleeps.
+ * unswept, full unswept (a few), free pages, and only if all that gave none,
+ * one from a new block.  Sleeps.
  */
 int hspan_heap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		   u32 npages, u32 flags, struct hspan_span *spans, u32 nr);
@@ -111,7 +113,10 @@ int hspan_heap_put(struct hspan_heap *heap, u32 holder, u32 page, u32 nfree,
 int hspan_heap_sweep_next(struct hspan_heap *heap, u32 holder,
 			  struct hspan_span *spans, u32 nr);
 
-/* Start a cycle: returns 0 and the new sweepgen, or -EBUSY. */
+/*
+ * Start a cycle: returns 0 and the new sweepgen, or -EBUSY if unswept spans
+ * are listed or another call is starting one.  Does not sleep.
+ */
 int hspan_heap_cycle(struct hspan_heap *heap, u32 *sweepgen);
 
 /* Move all spans in CPU caches to their central lists. */
@@ -120,29 +125,41 @@ void hspan_heap_flush(struct hspan_heap *heap);
 /* Put up to @max free blocks to their source; returns how many.  Sleeps. */
 u64 hspan_heap_release(struct hspan_heap *heap, u64 max);
 
-/* Most blocks the heap may hold. */
+/*
+ * Most blocks the heap may hold.  At the limit a span of more than one block
+ * makes the heap release free blocks that are of no use to it.
+ */
 void hspan_heap_set_limit(struct hspan_heap *heap, u64 blocks);
 u64 hspan_heap_limit(const struct hspan_heap *heap);
 
 /*
  * @holder is gone: everything it holds is listed as full, swept or unswept
- * by the span's own sweepgen, for the next mark to decide about.  Returns
- * how many spans that were.  Sleeps (a long walk).
+ * by the sweepgen it had when handed out, for the next mark to decide about.
+ * Whether the holder swept it since is not known here: clients that share a
+ * heap have to note a sweep beside the mark bits, so that it is not done
+ * twice.  Returns how many spans that were.  Sleeps (a long walk).
  */
 u64 hspan_heap_drop_holder(struct hspan_heap *heap, u32 holder);
 
 void hspan_heap_stats(struct hspan_heap *heap, struct hspan_arena_stats *st);
 
-/* Called after any change of what struct hspan_control shows; may be NULL. */
+/*
+ * Where to show what struct hspan_control shows, kept up to date from now on;
+ * NULL ends that.  No other call may be running.
+ */
 void hspan_heap_set_control(struct hspan_heap *heap,
 			    struct hspan_control *control);
 
-/* How many spans of a class a CPU cache keeps; takes effect at once. */
+/*
+ * How many spans of a class a CPU cache keeps, at most 8; takes effect at
+ * once.  0 = none.
+ */
 void hspan_heap_set_cache_depth(struct hspan_heap *heap, u32 depth);
 
 /*
- * Walk every span; for debugfs, fdinfo and tests.  @fn sees a snapshot of
- * each descriptor; a non-zero return ends the walk and is returned.
+ * Walk every span; for debugfs, fdinfo and tests.  @fn sees a copy of each
+ * descriptor, whose fields may be of different moments if the span is changing
+ * hands; a non-zero return ends the walk and is returned.
  */
 struct hspan_span_info {
 	u32 page;
@@ -160,7 +177,8 @@ int hspan_heap_walk(struct hspan_heap *heap,
 /*
  * Check every invariant that can be checked (lists against states, page map
  * against descriptors, counters against sums); 0 or the number of faults
- * found, each reported by hspan_heap_warn().  For tests; takes every lock.
+ * found, the first few of them reported.  For tests: no other call may be
+ * running, as no lock keeps the whole heap still.
  */
 unsigned int hspan_heap_verify(struct hspan_heap *heap);
 

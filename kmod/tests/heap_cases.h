@@ -51,6 +51,7 @@ static void ht_case_get_refuses(struct ht_fixture *f)
 static void ht_case_fresh_until_handed_out(struct ht_fixture *f)
 {
 	struct hspan_span a = ht_get(f, HT_CLASS, 0), b;
+	u32 other = ht_get(f, HT_CLASS, 0).page;
 
 	HT_ASSERT(f, a.flags == HSPAN_SPAN_FRESH && a.nfree == HT_CLASS_SLOTS);
 	HT_ASSERT(f, a.npages == HT_CLASS_PAGES && a.sweepgen == 1);
@@ -58,10 +59,12 @@ static void ht_case_fresh_until_handed_out(struct ht_fixture *f)
 	b = ht_get(f, HT_CLASS, 0);
 	HT_ASSERT(f, b.page == a.page && b.flags == HSPAN_SPAN_EMPTY);
 	ht_put(f, b.page, HT_CLASS_SLOTS);
+	ht_put(f, other, HT_CLASS_SLOTS);
 	HT_ASSERT(f, hspan_heap_release(f->heap, ~0ULL) == 1);
 	HT_ASSERT(f, f->puts == 1 && f->control.blocks_held == 0);
+	HT_ASSERT(f, ht_get(f, HT_CLASS, 0).flags == HSPAN_SPAN_FRESH);
 	b = ht_get(f, HT_CLASS, 0);
-	HT_ASSERT(f, b.flags == HSPAN_SPAN_FRESH);
+	HT_ASSERT(f, b.page == other && b.flags == HSPAN_SPAN_FRESH);
 	ht_verify(f);
 }
 
