@@ -4,8 +4,10 @@
  *
  * Every ioctl argument is an extensible struct: the kernel takes its size from
  * the command number, zero-extends an older (shorter) struct, and refuses a
- * newer (longer) one with E2BIG unless what it does not know is zero.  Unknown
- * flag bits and non-zero reserved fields are EINVAL; unknown commands ENOTTY.
+ * newer (longer) one with E2BIG unless what it does not know is zero.  A struct
+ * that only comes out (_IOR) is cut or zero-extended to the caller's size.
+ * Unknown flag bits and non-zero reserved fields are EINVAL; unknown commands,
+ * and those of the other kind of file, ENOTTY.
  */
 #ifndef _UAPI_LINUX_HUGESPAN_H
 #define _UAPI_LINUX_HUGESPAN_H
@@ -45,12 +47,14 @@
 /*
  * Offsets for mmap() of an arena fd.  All regions are MAP_SHARED.
  *
- * DATA      read-write, 2 MiB aligned in address and offset.
+ * DATA      read-write, 2 MiB aligned in address and offset.  SIGBUS where
+ *           no block is.
  * CONTROL   read-only, one system page: struct hspan_control.
  * PAGE_MAP  read-only, 4 bytes a page of the arena.
  * BITS      read-write, zero at first, HSPAN_BITS_PLANES planes of
  *           HSPAN_BITS_STRIDE bytes for each page of the arena; the kernel
- *           neither reads nor trusts it.  Plane 0 holds mark and allocation
+ *           neither reads nor trusts it, and drops (zeroes) the part that
+ *           belongs to a block with the block.  Plane 0 holds mark and allocation
  *           bits of a span's objects, plane 1 one "not a pointer" bit a word.
  */
 #define HSPAN_OFF_DATA		0ULL
@@ -181,7 +185,8 @@ struct hspan_span {
  *
  * Fewer than asked is success; none is an error: ENOMEM no memory,
  * EDQUOT the limit is reached, ENOSPC no range of addresses is long enough,
- * EINVAL class, pages, flags or @nr.
+ * EINVAL class, pages, flags or @nr; EFAULT the caller cannot be told, and
+ * has got none.
  */
 struct hspan_span_get {
 	__u64 spans;
@@ -215,7 +220,8 @@ struct hspan_put {
  * @flags: must be 0
  *
  * Each entry is judged by itself; the call's errno is that of the first one
- * refused, with every good entry done and every @error filled in.
+ * refused, with every good entry done and every @error filled in.  EFAULT
+ * before anything was done leaves @nr as it was.
  */
 struct hspan_span_put {
 	__u64 puts;
