@@ -152,7 +152,7 @@ static struct folio *hspan_pool_alloc(struct hspan_pool *pool)
  * @pool: the pool
  *
  * Looks on this node, then asks the system, then looks on other nodes, then
- * asks again after returning what waits here for other cgroups.
+ * asks again after giving up one block that waits for another cgroup.
  *
  * Return: a folio that is all zero and that nobody else refers to, or NULL.
  */
@@ -172,7 +172,7 @@ struct folio *hspan_pool_take(struct hspan_pool *pool)
 				break;
 		}
 	}
-	if (!folio && hspan_pool_shrink(pool, ULONG_MAX))
+	if (!folio && hspan_pool_shrink(pool, 1))
 		folio = hspan_pool_alloc(pool);
 	if (folio)
 		atomic_long_inc(&pool->in_use);

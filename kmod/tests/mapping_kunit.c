@@ -54,9 +54,9 @@ static void mapping_stop(struct kunit *test)
 
 	vm_munmap(t->data, TEST_BLOCKS * HSPAN_BLOCK_SIZE);
 	fput(t->file);
-	for (tries = 0; hspan_arenas_count() == before && tries < 1000; tries++) {
+	for (tries = 0; hspan_arenas_count() == before && tries < 100; tries++) {
 		flush_delayed_fput();
-		msleep(1);
+		msleep(20);
 	}
 	KUNIT_EXPECT_EQ(test, hspan_arenas_count(), before - 1);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->pool.in_use), 0L);
