@@ -52,11 +52,15 @@ void hs_roots_each(void (*fn)(uintptr_t lo, uintptr_t hi))
 		fn(r->lo, r->hi);
 }
 
-/* The range may hold pointers that no barrier saw being stored: shade them. */
-static void shade_new_root(struct hs_thread *t, const struct root *r)
+/*
+ * Shade what a range holds, when it becomes a root: it may have been stored
+ * by plain stores; and when it is one no longer: the marker may not have come
+ * to it yet, and what it held may live on where no barrier sees it.
+ */
+static void shade_root(struct hs_thread *t, const struct root *r)
 {
 	hs_enter();
-	if (t->barrier)
+	if (hs_load(&hs.marking))
 		shade_range(r->lo, r->hi, &t->shaded);
 	hs_leave();
 }
@@ -79,27 +83,57 @@ HS_EXPORT int hspan_root_add(void *start, size_t size)
 	r->next = roots;
 	roots = r;
 	pthread_mutex_unlock(&roots_lock);
-	shade_new_root(t, r);
+	shade_root(t, r);
 	return 0;
+}
+
+static struct root **find_root(uintptr_t lo)
+{
+	struct root **link;
+
+	for (link = &roots; *link; link = &(*link)->next)
+		if ((*link)->lo == lo)
+			return link;
+	return NULL;
+}
+
+/* Take a root off the list, if it is there and @unlink; a copy of it in @copy. */
+static bool look_up_root(uintptr_t lo, struct root *copy, bool unlink)
+{
+	struct root **link, *r = NULL;
+
+	pthread_mutex_lock(&roots_lock);
+	link = find_root(lo);
+	if (link) {
+		r = *link;
+		*copy = *r;
+		if (unlink)
+			*link = r->next;
+	}
+	pthread_mutex_unlock(&roots_lock);
+	if (unlink)
+		free(r);
+	return link;
 }
 
 HS_EXPORT int hspan_root_remove(void *start)
 {
-	struct root **link, *r;
+	struct hs_thread *t = hs_thread_join();
+	struct root r;
 
-	pthread_mutex_lock(&roots_lock);
-	for (link = &roots; (r = *link); link = &r->next)
-		if (r->lo == (uintptr_t)start)
-			break;
-	if (r)
-		*link = r->next;
-	pthread_mutex_unlock(&roots_lock);
-	free(r);
-	return r ? 0 : -ENOENT;
+	if (!t)
+		return -errno;
+	if (!look_up_root((uintptr_t)start, &r, false))
+		return -ENOENT;
+	shade_root(t, &r); /* while the marker may still come to it itself */
+	return look_up_root((uintptr_t)start, &r, true) ? 0 : -ENOENT;
 }
 
+/* The heap is gone: so are its roots. */
 void hs_roots_reset(void)
 {
+	struct root r;
+
 	while (roots)
-		hspan_root_remove((void *)roots->lo);
+		look_up_root(roots->lo, &r, true);
 }
