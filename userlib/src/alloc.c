@@ -195,11 +195,23 @@ static bool next_run(struct hs_thread *t, uint32_t sc)
 	return true;
 }
 
-/* A held span from before the last cycle: sweep it, it is ours. */
+/*
+ * Has a cycle ended since the span was swept?  What the control page shows may
+ * lag behind the span: a new cycle is told there last.
+ */
+static bool is_stale(const struct hs_held *held)
+{
+	return (int32_t)(hs_sweepgen() - held->sweepgen) > 0;
+}
+
+/*
+ * A held span from before the last cycle: sweep it, it is ours.  It cannot be
+ * older than that, for it would have been flushed.
+ */
 static void sweep_held(struct hs_held *held, uint32_t sc)
 {
 	hs_sweep_span(held->page, sc);
-	held->sweepgen = hs_sweepgen();
+	held->sweepgen++;
 	held->next = 0;
 	held->zeroed = false;
 }
@@ -235,7 +247,7 @@ static int refill(struct hs_thread *t, uint32_t sc)
 
 	for (;;) {
 		if (held->page != HS_NO_SPAN) {
-			if (held->sweepgen != hs_sweepgen())
+			if (is_stale(held))
 				sweep_held(held, sc);
 			if (next_run(t, sc))
 				return 0;
