@@ -302,7 +302,7 @@ static void *alloc_large(struct hs_thread *t, size_t size, bool noscan, int *ret
 	clear = !noscan && !(s.flags & HSPAN_SPAN_FRESH);
 	late = size > CLEAR_IN_SECTION && !(hs.config.debug & HSPAN_DEBUG_CHECKMARK);
 	if (clear && !late)
-		memset(p, 0, size);
+		memset(p, 0, (size + 7) & ~7ul);
 	if (!noscan && hs_load(&hs.layout_used))
 		memset(hs_plane1(s.page), 0, (size_t)npages * HSPAN_BITS_STRIDE);
 	bits = hs_plane0(s.page);
@@ -314,7 +314,7 @@ static void *alloc_large(struct hs_thread *t, size_t size, bool noscan, int *ret
 	hs_pacer_charge(t, (uint64_t)npages << HSPAN_PAGE_SHIFT);
 	hs_leave();
 	if (clear && late)
-		memset(p, 0, size); /* till then a marker may read what was there: harmless */
+		memset(p, 0, (size + 7) & ~7ul); /* till then a marker may read what was there: harmless */
 	return p;
 }
 

@@ -76,7 +76,7 @@ static inline struct hs_thread *begin(void)
 {
 	struct hs_thread *t = hs_tls.self;
 
-	if (unlikely(t == &hs_nobody)) {
+	if (unlikely(t == &hs_nobody) && !hs.forked) {
 		t = hs_thread_join();
 		if (!t)
 			hs_die("hugespan: a pointer is stored by a thread that cannot take part\n");

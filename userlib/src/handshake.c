@@ -68,7 +68,7 @@ static void account(uint64_t ns)
 
 /* Grey every word of [@lo, @hi) that may point into the heap. */
 __attribute__((no_sanitize("address", "thread")))
-static void shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi)
+void hs_shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi)
 {
 	uintptr_t last = 0;
 
@@ -84,9 +84,9 @@ static void shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi)
 
 static void scan_thread(struct hs_thread *t)
 {
-	shade_words(t, (uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
+	hs_shade_words(t, (uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
 	if (t->sp >= t->stack_lo && t->sp < t->stack_hi)
-		shade_words(t, t->sp & ~7ul, t->stack_hi);
+		hs_shade_words(t, t->sp & ~7ul, t->stack_hi);
 	if (t->shaded)
 		hs_work_push(t->shaded);
 	t->shaded = NULL;
@@ -211,10 +211,19 @@ static void shade_vectors(struct hs_thread *t, const ucontext_t *uc)
 	sw = (const void *)((const char *)fp + FXSAVE_SW_BYTES);
 	if (sw->magic1 == FP_XSTATE_MAGIC1)
 		bytes = sw->xstate_size;
-	shade_words(t, (uintptr_t)fp, (uintptr_t)fp + bytes);
+	hs_shade_words(t, (uintptr_t)fp, (uintptr_t)fp + bytes);
 #else
-	shade_words(t, (uintptr_t)uc->uc_mcontext.__reserved,
+	hs_shade_words(t, (uintptr_t)uc->uc_mcontext.__reserved,
 		    (uintptr_t)uc->uc_mcontext.__reserved + sizeof(uc->uc_mcontext.__reserved));
+#endif
+}
+
+static uintptr_t context_sp(const ucontext_t *uc)
+{
+#if defined(__x86_64__)
+	return (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+#else
+	return (uintptr_t)uc->uc_mcontext.sp;
 #endif
 }
 
@@ -223,24 +232,23 @@ static void context_registers(struct hs_thread *t, const ucontext_t *uc)
 #if defined(__x86_64__)
 	_Static_assert(sizeof(uc->uc_mcontext.gregs) <= sizeof(t->regs), "registers fit");
 	memcpy(t->regs, uc->uc_mcontext.gregs, sizeof(uc->uc_mcontext.gregs));
-	t->sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
 #else
 	_Static_assert(sizeof(uc->uc_mcontext.regs) <= sizeof(t->regs), "registers fit");
 	memcpy(t->regs, uc->uc_mcontext.regs, sizeof(uc->uc_mcontext.regs));
-	t->sp = (uintptr_t)uc->uc_mcontext.sp - RED_ZONE;
 #endif
+	t->sp = context_sp(uc) - RED_ZONE;
 }
 
 /* (checkmark) the dead stack below what the signal interrupted */
-static void scrub_below(const struct hs_thread *t)
+static void scrub_below(const struct hs_thread *t, uintptr_t sp)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-	uintptr_t lo = t->sp - (16u << 10);
+	uintptr_t hi = sp - RED_ZONE, lo = hi - (16u << 10);
 
 	if (here >= t->stack_lo && here < t->stack_hi)
 		return; /* no alternate stack: we stand on it */
-	if (lo > t->stack_lo && t->sp < t->stack_hi)
-		memset((void *)lo, 0, t->sp - lo);
+	if (lo > t->stack_lo)
+		memset((void *)lo, 0, hi - lo);
 }
 
 /* (checkmark) Keep what the program must have meant to keep. */
@@ -264,6 +272,7 @@ static void callee_saved_only(struct hs_thread *t)
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	struct hs_thread *t = hs_tls.self;
+	uintptr_t sp = context_sp(context);
 	int saved = errno;
 	uint32_t seq;
 
@@ -271,6 +280,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	(void)info;
 	if (hs_tls.critical)
 		hs_tls.deferred = 1;
+	else if (sp < t->stack_lo || sp >= t->stack_hi)
+		; /* in a handler of the program's, on the other stack: we are asked again */
 	else if (t != &hs_nobody && hs_load(&t->state) == HS_RUNNING && wanted(t, &seq)) {
 		context_registers(t, context);
 		if (request.kind == HS_SCAN)
@@ -279,7 +290,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 			callee_saved_only(t);
 		run(t, seq);
 		if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
-			scrub_below(t);
+			scrub_below(t, sp);
 	}
 	errno = saved;
 }

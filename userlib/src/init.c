@@ -192,6 +192,8 @@ static int settle(const struct hspan_options *given, struct hspan_options *o)
 		o->signal = SIGURG;
 	if (!o->arena_size)
 		o->arena_size = DEFAULT_ARENA;
+	if (o->memory_limit && o->memory_limit < HSPAN_BLOCK_SIZE)
+		o->memory_limit = HSPAN_BLOCK_SIZE; /* less would be none, or no limit */
 	if (!o->min_heap)
 		o->min_heap = DEFAULT_MIN_HEAP;
 	if (o->arena_size > HSPAN_ARENA_MAX)
@@ -248,10 +250,19 @@ static void in_fork_child(void)
 
 	if (!hs.ready)
 		return;
-	hs.forked = true; /* no collector here, and the arena may be the parent's */
+	/*
+	 * There is no collector here, the arena may be the parent's, and any lock
+	 * may be held for ever: so nothing may be asked of this thread any more.
+	 */
+	hs.forked = true;
+	hs.marking = false;
 	if (t == &hs_nobody)
 		return;
 	t->barrier = false;
+	t->done = hs_handshake_current();
+	hs_tls.deferred = 0;
+	if (t->state == HS_CLAIMED)
+		t->state = HS_PARKED;
 	for (int i = 0; i < HSPAN_NR_SPAN_CLASSES; i++)
 		t->run[i].end = NULL;
 }
@@ -317,6 +328,8 @@ HS_EXPORT int hspan_shutdown(void)
 {
 	int ret = -EBUSY;
 
+	if (hs.forked)
+		return -ENOTSUP;
 	pthread_mutex_lock(&init_lock);
 	if (!hs.ready) {
 		ret = -ENOENT;

@@ -267,6 +267,7 @@ int hs_handshake_init(void);
 void hs_handshake(enum hs_handshake kind);
 void hs_handshake_resume(void);
 uint32_t hs_handshake_current(void);
+void hs_shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi);
 void hs_handshake_poll(struct hs_thread *t);
 bool hs_handshake_given(void);
 void hs_handshake_stats(struct hspan_stats *stats);

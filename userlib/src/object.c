@@ -50,7 +50,7 @@ HS_EXPORT void hspan_free(void *ptr)
 	struct hs_thread *t = hs_tls.self;
 	struct hs_object o;
 
-	if (!ptr || t == &hs_nobody)
+	if (!ptr || t == &hs_nobody || hs.forked)
 		return;
 	hs_enter();
 	if (!hs_load(&hs.marking) && find_allocated(ptr, &o) && o.base == (uintptr_t)ptr &&

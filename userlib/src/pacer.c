@@ -84,8 +84,12 @@ void hs_pacer_init(int percent, size_t limit)
 void hs_pacer_charge(struct hs_thread *t, uint64_t bytes)
 {
 	t->charged += bytes;
-	if (t->charged < CHARGE_BATCH)
-		return;
+	if (t->charged >= CHARGE_BATCH)
+		hs_pacer_settle(t);
+}
+
+void hs_pacer_settle(struct hs_thread *t)
+{
 	hs_add(&pacer.heap, t->charged);
 	hs_add(&pacer.total, t->charged);
 	t->charged = 0;

@@ -7,6 +7,7 @@
 
 void hs_pacer_init(int percent, size_t limit);
 void hs_pacer_charge(struct hs_thread *t, uint64_t bytes);
+void hs_pacer_settle(struct hs_thread *t);
 void hs_pacer_refund(uint64_t bytes);
 void hs_pacer_assist(uint64_t bytes);
 void hs_pacer_take_assisted(uint64_t *bytes, uint64_t *objects);

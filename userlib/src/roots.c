@@ -73,8 +73,8 @@ HS_EXPORT int hspan_root_add(void *start, size_t size)
 	if (!start || !size || ((uintptr_t)start | size) & 7 || (uintptr_t)start + size < size)
 		return -EINVAL;
 	t = hs_thread_join();
-	if (!t)
-		return -errno;
+	if (!t || hs.forked)
+		return t ? -ENOTSUP : -errno;
 	r = malloc(sizeof(*r));
 	if (!r)
 		return -ENOMEM;
@@ -118,11 +118,14 @@ static bool look_up_root(uintptr_t lo, struct root *copy, bool unlink)
 
 HS_EXPORT int hspan_root_remove(void *start)
 {
-	struct hs_thread *t = hs_thread_join();
+	struct hs_thread *t;
 	struct root r;
 
-	if (!t)
-		return -errno;
+	if (!hs_load_acquire(&hs.ready))
+		return -ENOENT;
+	t = hs_thread_join();
+	if (!t || hs.forked)
+		return t ? -ENOTSUP : -errno;
 	if (!look_up_root((uintptr_t)start, &r, false))
 		return -ENOENT;
 	shade_root(t, &r); /* while the marker may still come to it itself */

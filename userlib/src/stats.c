@@ -15,6 +15,8 @@ HS_EXPORT int hspan_stats_read(struct hspan_stats *stats)
 	*stats = (struct hspan_stats){ .struct_size = sizeof(*stats) };
 	if (!hs_load_acquire(&hs.ready))
 		return 0;
+	if (hs.forked)
+		return -ENOTSUP;
 	hs_enter();
 	ret = hs.backend->stats(&arena);
 	hs_leave();
@@ -37,10 +39,12 @@ HS_EXPORT int hspan_gc_set_percent(int percent)
 
 HS_EXPORT size_t hspan_set_memory_limit(size_t bytes)
 {
-	if (hs_ensure_init())
+	if (hs_ensure_init() || hs.forked)
 		return 0;
+	if (bytes && bytes < HSPAN_BLOCK_SIZE)
+		bytes = HSPAN_BLOCK_SIZE;
 	hs_enter();
-	hs.backend->set_limit(bytes ? bytes >> HSPAN_BLOCK_SHIFT : 0);
+	hs.backend->set_limit(bytes >> HSPAN_BLOCK_SHIFT);
 	hs_leave();
 	return hs_pacer_set_limit(bytes);
 }
@@ -49,7 +53,7 @@ HS_EXPORT size_t hspan_release(void)
 {
 	int64_t n = 0;
 
-	if (!hs_load_acquire(&hs.ready))
+	if (!hs_load_acquire(&hs.ready) || hs.forked)
 		return 0;
 	hs_enter();
 	n = hs.backend->release(UINT64_MAX);

@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include "bits.h"
+#include "pacer.h"
 #include "work.h"
 
 #define ALTSTACK_SIZE (64u << 10)
 #define SCRUB_BYTES (16u << 10)
+#define MAIN_STACK_GAP (128ul << 20) /* the least that Linux leaves below its top */
 
 struct hs_thread hs_nobody = { .barrier = true };
 __thread struct hs_tls hs_tls __attribute__((tls_model("initial-exec"))) = { .self = &hs_nobody };
@@ -29,9 +31,11 @@ static pthread_key_t exit_key;
  */
 __attribute__((noinline)) void hs_scrub_stack(void)
 {
-	char dead[SCRUB_BYTES];
+	uintptr_t room = ((uintptr_t)__builtin_frame_address(0) - hs_tls.self->stack_lo) / 2;
+	size_t size = room < SCRUB_BYTES ? room : SCRUB_BYTES;
+	char dead[size];
 
-	memset(dead, 0, sizeof(dead));
+	memset(dead, 0, size);
 	__asm__ volatile("" : : "r"(dead) : "memory");
 #if defined(__x86_64__)
 	__asm__ volatile("xorl %%eax, %%eax\n\txorl %%ecx, %%ecx\n\txorl %%edx, %%edx\n\t"
@@ -58,6 +62,9 @@ static int find_stack(struct hs_thread *t)
 	pthread_attr_destroy(&attr);
 	t->stack_lo = (uintptr_t)lo;
 	t->stack_hi = (uintptr_t)lo + size;
+	/* The first thread's limit may be raised later; nothing else is near. */
+	if (t->tid == getpid() && size < MAIN_STACK_GAP)
+		t->stack_lo = t->stack_hi - MAIN_STACK_GAP;
 	return ret;
 }
 
@@ -77,11 +84,12 @@ static int give_altstack(struct hs_thread *t)
 
 static void take_altstack(struct hs_thread *t)
 {
-	stack_t off = { .ss_flags = SS_DISABLE };
+	stack_t off = { .ss_flags = SS_DISABLE }, now;
 
 	if (!t->altstack)
 		return;
-	sigaltstack(&off, NULL);
+	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == t->altstack)
+		sigaltstack(&off, NULL);
 	hs_unmap(t->altstack, ALTSTACK_SIZE);
 }
 
@@ -100,9 +108,7 @@ static void catch_up(struct hs_thread *t)
 	t->black_gen = hs.black_gen;
 	if (!hs.marking || t->black_gen != hs_sweepgen())
 		return;
-	for (uintptr_t *p = (uintptr_t *)t->sp; p < (uintptr_t *)t->stack_hi; p++)
-		if (hs_in_heap(*p))
-			hs_chunk_add(&t->shaded, *p);
+	hs_shade_words(t, t->sp, t->stack_hi);
 	hs_barrier_flush(t);
 }
 
@@ -127,6 +133,7 @@ static void unlink_thread(struct hs_thread *t)
 	pthread_mutex_lock(&hs.threads_lock);
 	hs_enter();
 	hs_cache_flush(t, false, false);
+	hs_pacer_settle(t);
 	hs_barrier_flush(t);
 	hs_barrier_discard(t);
 	if (t->prev)
@@ -147,7 +154,7 @@ static __attribute__((noinline)) int join(void)
 	struct hs_thread *t;
 	int ret;
 
-	ret = hs_ensure_init();
+	ret = hs.forked ? -ENOTSUP : hs_ensure_init();
 	if (ret || hs_tls.self != &hs_nobody)
 		return ret; /* making the heap may have done it */
 	if (signal_blocked())
@@ -155,18 +162,21 @@ static __attribute__((noinline)) int join(void)
 	t = hs_map(sizeof(*t));
 	if (!t)
 		return -ENOMEM;
+	t->tid = (int)syscall(SYS_gettid);
 	ret = find_stack(t);
+	if (!ret)
+		ret = -pthread_setspecific(exit_key, t);
 	if (!ret)
 		ret = give_altstack(t);
 	if (ret) {
+		pthread_setspecific(exit_key, NULL);
+		take_altstack(t);
 		hs_unmap(t, sizeof(*t));
 		return ret;
 	}
 	hs_cache_init(t);
-	t->tid = (int)syscall(SYS_gettid);
 	t->sp = (uintptr_t)__builtin_frame_address(0);
 	t->user_sp = t->sp; /* below may be another thread's, that had this stack */
-	pthread_setspecific(exit_key, t);
 	link_thread(t);
 	return 0;
 }
@@ -196,12 +206,17 @@ static void leave(void *arg)
 
 	if (hs_tls.self != t)
 		return;
+	if (hs.forked) {
+		hs_tls.self = &hs_nobody; /* locks may be held by nobody who exists */
+		return;
+	}
 	unlink_thread(t);
 	take_altstack(t);
 	hs_unmap(t, sizeof(*t));
 }
 
-__attribute__((constructor)) static void make_exit_key(void)
+/* Before the program's own constructors, which may allocate. */
+__attribute__((constructor(101))) static void make_exit_key(void)
 {
 	hs_cache_init(&hs_nobody);
 	pthread_key_create(&exit_key, leave);
@@ -235,10 +250,16 @@ void hs_park(const uintptr_t *saved, size_t n)
 
 	if (t == &hs_nobody)
 		return;
+	hs_tls.critical++; /* a handler would write registers and sp of its own there */
+	hs_compiler_barrier();
 	memset(t->regs, 0, sizeof(t->regs));
 	memcpy(t->regs, saved, n * sizeof(*saved));
 	t->sp = (uintptr_t)saved;
 	hs_set_release(&t->state, HS_PARKED);
+	hs_compiler_barrier();
+	hs_tls.critical--;
+	hs_compiler_barrier();
+	hs_tls.deferred = 0; /* whoever asked meanwhile asks again, and sees us parked */
 }
 
 HS_EXPORT void hspan_thread_unpark(void)
