@@ -73,7 +73,7 @@ check:
 	@selftests/run-checks
 
 bench:
-	@selftests/deps run
+	@selftests/deps bench
 	@$(MAKE) -C selftests O=$(O)/selftests $(SUB) bench
 
 # The module is DKMS's to install: see dkms.conf.
