@@ -272,8 +272,8 @@ static bool scan_cursor(struct conn *c, const struct arg *a,
 static void reply_cursor(struct conn *c, size_t mark, uint64_t cursor,
 			 uint64_t n)
 {
-	size_t body = c->out.len - mark, head;
 	char tmp[64], num[24];
+	size_t body, head;
 
 	reply_array_at(c, mark, n);
 	body = c->out.len - mark;

@@ -186,13 +186,13 @@ static struct dictent *random_chain(struct dict *d)
 struct dictent *dict_random(struct dict *d)
 {
 	struct dictent *e, *chain;
-	uint64_t n = 0;
+	uint64_t n = 1;
 
 	if (!dict_len(d))
 		return NULL;
 	dict_step(d, 1);
 	chain = random_chain(d);
-	for (e = chain; e; e = e->next)
+	for (e = chain->next; e; e = e->next)
 		n++;
 	for (n = random_u64() % n, e = chain; n; n--)
 		e = e->next;

@@ -40,7 +40,7 @@ static void double_char(struct split *x)
 {
 	if (x->end - x->s >= 4 && x->s[0] == '\\' && x->s[1] == 'x' &&
 	    hex_value(x->s[2]) >= 0 && hex_value(x->s[3]) >= 0) {
-		*x->out++ = hex_value(x->s[2]) << 4 | hex_value(x->s[3]);
+		*x->out++ = hex_value(x->s[2]) * 16 + hex_value(x->s[3]);
 		x->s += 4;
 	} else if (x->end - x->s >= 2 && x->s[0] == '\\') {
 		*x->out++ = unescape(x->s[1]);

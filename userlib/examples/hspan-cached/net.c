@@ -68,7 +68,7 @@ static int listen_unix(const struct options *opt)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	strcpy(addr.sun_path, opt->unix_path);
+	memcpy(addr.sun_path, opt->unix_path, strlen(opt->unix_path) + 1);
 	unlink(opt->unix_path);
 	return listen_on(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 				SOCK_CLOEXEC, 0),
