@@ -147,7 +147,7 @@ void shard_tick(unsigned int i)
 	}
 }
 
-/* with all locks held: three stores a shard, and the rest is the collector's */
+/* with all locks held: two pointers a shard, and the rest is the collector's */
 void keyspace_flush(void)
 {
 	int i;
