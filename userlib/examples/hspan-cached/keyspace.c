@@ -14,11 +14,24 @@ int keyspace_init(void)
 	return hspan_root_add(shard_roots, sizeof(shard_roots));
 }
 
+/*
+ * Whoever has the lock may be waiting for a collection, with a full heap, so
+ * a thread that has to wait for the lock does so parked.
+ */
+static void shard_lock(unsigned int i)
+{
+	if (!pthread_mutex_trylock(&shards[i].lock))
+		return;
+	hspan_thread_park();
+	pthread_mutex_lock(&shards[i].lock);
+	hspan_thread_unpark();
+}
+
 /* in order of their numbers, so that two commands cannot wait in a ring */
 void shards_lock(uint64_t mask)
 {
 	for (; mask; mask &= mask - 1)
-		pthread_mutex_lock(&shards[__builtin_ctzll(mask)].lock);
+		shard_lock(__builtin_ctzll(mask));
 }
 
 void shards_unlock(uint64_t mask)
@@ -139,7 +152,7 @@ void shard_tick(unsigned int i)
 	bool more = true;
 
 	while (more) {
-		pthread_mutex_lock(&shards[i].lock);
+		shard_lock(i);
 		more = tick_once(i, now);
 		if (dict_len(shard_roots[i].keys))
 			dict_step(shard_roots[i].keys, 64);
