@@ -74,7 +74,7 @@ check:
 
 bench:
 	@selftests/deps bench
-	@$(MAKE) -C selftests O=$(O)/selftests $(SUB) bench
+	@$(MAKE) -C selftests O=$(O)/selftests $(SUB) run-bench
 
 # The module is DKMS's to install: see dkms.conf.
 install: lib

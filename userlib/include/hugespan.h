@@ -13,9 +13,9 @@
  *    by word.  Everything else that points into the heap from outside it is a
  *    root: hspan_root_add().
  *  - A pointer is stored into a heap object or a root by hspan_store() or one
- *    of its kin (the write barrier), never by a plain assignment, unless the
- *    object was allocated by this thread since it last called into the library
- *    and nobody else can see it yet: see "Initializing stores" in
+ *    of its kin (the write barrier), never by a plain assignment.  One case is
+ *    excepted: a word that is still NULL, of an object that this thread has
+ *    allocated and nobody else can reach yet.  See "Initializing stores" in
  *    hugespan(7).
  *  - A pointer anywhere into an object keeps it alive.
  */
@@ -49,7 +49,8 @@ enum hspan_backend {
  * @struct_size: sizeof(struct hspan_options), so that it can grow
  * @backend: see enum; environment HUGESPAN_BACKEND=auto|module|embedded
  * @gc_percent: collect when the heap has grown by this much over what was
- *	live; negative = never by itself; HUGESPAN_PERCENT (default 100)
+ *	live; negative = only when an allocation fails, or is asked for;
+ *	HUGESPAN_PERCENT (default 100)
  * @markers: background mark workers, 1 to 16; HUGESPAN_MARKERS (default 1)
  * @debug: HSPAN_DEBUG_*; HUGESPAN_DEBUG=checkmark,clobber
  * @trace: HSPAN_TRACE_*; HUGESPAN_TRACE=gc
@@ -57,11 +58,13 @@ enum hspan_backend {
  *	HUGESPAN_SIGNAL (default SIGURG)
  * @arena_size: bytes of address range reserved; HUGESPAN_ARENA (default
  *	64 GiB, at most 128 GiB); suffixes K, M, G in the environment
- * @memory_limit: most bytes of blocks held, 0 = none; HUGESPAN_LIMIT
+ * @memory_limit: most bytes of blocks held, at least one block; 0 = none
+ *	of its own (the module's default limit holds); HUGESPAN_LIMIT
  * @min_heap: bytes below which no collection starts by itself;
  *	HUGESPAN_MIN_HEAP (default 4 MiB)
  *
- * An environment variable overrides its field.
+ * An environment variable overrides its field, but for HUGESPAN_DEBUG and
+ * HUGESPAN_TRACE, which add to it.
  */
 struct hspan_options {
 	size_t struct_size;
@@ -93,7 +96,8 @@ int hspan_init(const struct hspan_options *options);
 /**
  * hspan_shutdown - stop the collector and give everything back
  *
- * Only the calling thread may still take part, else -EBUSY.  Objects are gone
+ * Only the calling thread may still take part, else -EBUSY; -ENOENT when there
+ * is no heap, -ENOTSUP in a fork()ed child.  Objects are gone
  * afterwards.  The heap may be made again.
  */
 int hspan_shutdown(void);
@@ -240,8 +244,9 @@ void hspan_thread_unpark(void);
 /**
  * hspan_gc - run one whole collection: mark, then sweep everything
  *
- * Garbage at the time of the call is free when it returns.  Other threads go
- * on running meanwhile.
+ * Garbage at the time of the call is free when it returns, but for that in the
+ * spans that threads allocate from, which they sweep themselves.  Other threads
+ * go on running meanwhile.
  */
 void hspan_gc(void);
 

@@ -15,7 +15,6 @@
 #include "bits.h"
 #include "pacer.h"
 
-#define SPAN_MAX_PAGES ((uint32_t)1 << 24)
 #define RUN_BYTES 4096u /* cleared at once; stays in the first-level cache */
 #define CLEAR_IN_SECTION (256u << 10)
 #define RETRIES 2
@@ -342,7 +341,7 @@ static __attribute__((noinline)) void *alloc_somehow(struct hs_thread *t, size_t
 	}
 	if (!size)
 		size = 1;
-	if (size > (size_t)SPAN_MAX_PAGES << HSPAN_PAGE_SHIFT) {
+	if (size > hs.size) {
 		errno = ENOMEM;
 		return NULL;
 	}

@@ -21,6 +21,7 @@
 
 #define RED_ZONE 128
 #define FXSAVE_SW_BYTES 464 /* where the kernel says how long the state is */
+#define SILENCE_NS 5000000000ull /* without an answer is worth a line of trace */
 #define RESEND_NS 1000000 /* ask again those who may have parked meanwhile */
 
 /**
@@ -295,6 +296,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	errno = saved;
 }
 
+static struct sigaction old_action; /* the program's, for when the heap is gone */
+
 int hs_handshake_init(void)
 {
 	struct sigaction sa = { .sa_sigaction = on_signal,
@@ -302,7 +305,12 @@ int hs_handshake_init(void)
 
 	sigemptyset(&sa.sa_mask);
 	memset(&request.max_ns, 0, sizeof(request) - offsetof(typeof(request), max_ns));
-	return sigaction(hs.config.signal, &sa, NULL) ? -errno : 0;
+	return sigaction(hs.config.signal, &sa, &old_action) ? -errno : 0;
+}
+
+void hs_handshake_exit(void)
+{
+	sigaction(hs.config.signal, &old_action, NULL);
 }
 
 /* Act for @t if it is parked; true when that was done. */
@@ -325,6 +333,14 @@ static bool act_for(struct hs_thread *t, uint32_t seq, int kind)
 	return true;
 }
 
+/* A thread ended behind our back: it has no stack and no registers any more. */
+static void bury(struct hs_thread *t)
+{
+	memset(t->regs, 0, sizeof(t->regs));
+	t->sp = t->stack_lo = t->stack_hi = 0;
+	hs_set_release(&t->state, HS_PARKED); /* the next round acts for it */
+}
+
 static void ask(uint32_t seq, int kind)
 {
 	for (struct hs_thread *t = hs.threads; t; t = t->next) {
@@ -332,14 +348,27 @@ static void ask(uint32_t seq, int kind)
 			continue;
 		if (unlikely(kind == HS_SCAN && hs.config.debug & HS_DEBUG_BREAK_INSERTION))
 			usleep(1000); /* hold open the window that half is there for */
-		if (!act_for(t, seq, kind))
-			syscall(SYS_tgkill, getpid(), t->tid, hs.config.signal);
+		if (act_for(t, seq, kind))
+			continue;
+		if (syscall(SYS_tgkill, getpid(), t->tid, hs.config.signal) && errno == ESRCH)
+			bury(t);
 	}
+}
+
+static void tell_silent(uint32_t seq)
+{
+	for (struct hs_thread *t = hs.threads; t; t = t->next)
+		if (hs_load_acquire(&t->done) != seq)
+			hs_log("hugespan: thread %d does not answer: it blocks signal %d, "
+			       "or runs on a stack of its own\n",
+			       t->tid, hs.config.signal);
 }
 
 static void begin(enum hs_handshake kind)
 {
 	uint32_t seq = request.seq + 1;
+	uint64_t start = hs_now();
+	bool told = false;
 
 	request.kind = kind;
 	request.given = 0;
@@ -347,6 +376,10 @@ static void begin(enum hs_handshake kind)
 	hs_set_release(&request.seq, seq);
 	while (hs_load_acquire(&request.pending) > 0) {
 		ask(seq, kind);
+		if (unlikely(hs.config.trace && !told && hs_now() - start > SILENCE_NS)) {
+			tell_silent(seq);
+			told = true;
+		}
 		for (int left; (left = hs_load_acquire(&request.pending)) > 0;)
 			if (hs_futex_wait(&request.pending, left, RESEND_NS) && errno == ETIMEDOUT)
 				break;

@@ -13,6 +13,7 @@
 #define DEFAULT_ARENA (64ull << 30)
 #define DEFAULT_MIN_HEAP (4u << 20)
 #define MAX_MARKERS 16
+#define OPTIONS_FIRST_SIZE sizeof(struct hspan_options) /* in the first release */
 
 struct hs_heap hs = { .threads_lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -171,15 +172,29 @@ static int check_options(const struct hspan_options *o)
 	return 0;
 }
 
+/* Options of a later release that we do not know must be zero. */
+static int copy_options(const struct hspan_options *given, struct hspan_options *o)
+{
+	const unsigned char *bytes = (const unsigned char *)given;
+	size_t size = given->struct_size;
+
+	if (size < OPTIONS_FIRST_SIZE || size > HS_STRUCT_MOST)
+		return -EINVAL;
+	for (size_t i = sizeof(*o); i < size; i++)
+		if (bytes[i])
+			return -EINVAL;
+	memcpy(o, given, size < sizeof(*o) ? size : sizeof(*o));
+	return 0;
+}
+
 static int settle(const struct hspan_options *given, struct hspan_options *o)
 {
 	int ret;
 
 	if (given) {
-		if (given->struct_size != sizeof(*o))
-			return -EINVAL;
-		*o = *given;
-		ret = check_options(o);
+		ret = copy_options(given, o);
+		if (!ret)
+			ret = check_options(o);
 		if (ret)
 			return ret;
 	}
@@ -343,6 +358,7 @@ HS_EXPORT int hspan_shutdown(void)
 		goto out;
 	hs_collector_stop();
 	hspan_thread_unregister();
+	hs_handshake_exit();
 	hs_roots_reset();
 	hs_work_reset();
 	hs_sweep_reset();

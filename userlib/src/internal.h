@@ -46,7 +46,10 @@
  *
  * Lock order (outer first):
  *	init_lock (init.c) -> hs.threads_lock -> roots_lock (roots.c) -> work list
- * No lock but the work list's is taken in a critical section or a handshake.
+ *	hs.threads_lock -> backend
+ * The last two and the backend's own are taken by threads in critical sections
+ * only: so no thread is ever stopped, or scanned, with one of them held, and a
+ * handshake's handler may take the backend's and the work list's.
  */
 #ifndef HS_INTERNAL_H
 #define HS_INTERNAL_H
@@ -74,6 +77,7 @@
 #define hs_sub(p, v) __atomic_sub_fetch(p, v, __ATOMIC_RELAXED)
 
 #define HS_NO_SPAN UINT32_MAX
+#define HS_STRUCT_MOST 4096 /* a struct_size above this was never set */
 #define HS_NREGS 32
 
 /* Bits of hs_config.debug that only tests set: a barrier left out on purpose. */
@@ -264,6 +268,7 @@ void hs_park(const uintptr_t *saved, size_t n);
 
 /* handshake.c */
 int hs_handshake_init(void);
+void hs_handshake_exit(void);
 void hs_handshake(enum hs_handshake kind);
 void hs_handshake_resume(void);
 uint32_t hs_handshake_current(void);

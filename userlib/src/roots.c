@@ -15,7 +15,11 @@ struct root {
 	struct root *next;
 };
 
-static pthread_mutex_t roots_lock = PTHREAD_MUTEX_INITIALIZER; /* protects roots */
+/*
+ * Protects roots.  Threads hold it in a critical section only, so that none is
+ * ever stopped with it; the collector holds it while it waits for nobody.
+ */
+static pthread_mutex_t roots_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct root *roots;
 
 __attribute__((no_sanitize("address", "thread")))
@@ -53,16 +57,15 @@ void hs_roots_each(void (*fn)(uintptr_t lo, uintptr_t hi))
 }
 
 /*
- * Shade what a range holds, when it becomes a root: it may have been stored
- * by plain stores; and when it is one no longer: the marker may not have come
- * to it yet, and what it held may live on where no barrier sees it.
+ * Shade what a range holds, when it becomes a root: it may have been stored by
+ * plain stores; and when it is one no longer: the marker may not have come to
+ * it yet, and what it held may live on where no barrier sees it.  In the same
+ * critical section as the change of the list, so that no cycle starts between.
  */
 static void shade_root(struct hs_thread *t, const struct root *r)
 {
-	hs_enter();
 	if (hs_load(&hs.marking))
 		shade_range(r->lo, r->hi, &t->shaded);
-	hs_leave();
 }
 
 HS_EXPORT int hspan_root_add(void *start, size_t size)
@@ -79,64 +82,51 @@ HS_EXPORT int hspan_root_add(void *start, size_t size)
 	if (!r)
 		return -ENOMEM;
 	*r = (struct root){ (uintptr_t)start, (uintptr_t)start + size, NULL };
+	hs_enter();
 	pthread_mutex_lock(&roots_lock);
 	r->next = roots;
 	roots = r;
 	pthread_mutex_unlock(&roots_lock);
 	shade_root(t, r);
+	hs_leave();
 	return 0;
 }
 
-static struct root **find_root(uintptr_t lo)
+static struct root *unlink_root(uintptr_t lo)
 {
-	struct root **link;
+	struct root **link = &roots, *r;
 
-	for (link = &roots; *link; link = &(*link)->next)
-		if ((*link)->lo == lo)
-			return link;
-	return NULL;
-}
-
-/* Take a root off the list, if it is there and @unlink; a copy of it in @copy. */
-static bool look_up_root(uintptr_t lo, struct root *copy, bool unlink)
-{
-	struct root **link, *r = NULL;
-
-	pthread_mutex_lock(&roots_lock);
-	link = find_root(lo);
-	if (link) {
-		r = *link;
-		*copy = *r;
-		if (unlink)
-			*link = r->next;
-	}
-	pthread_mutex_unlock(&roots_lock);
-	if (unlink)
-		free(r);
-	return link;
+	while ((r = *link) && r->lo != lo)
+		link = &r->next;
+	if (r)
+		*link = r->next;
+	return r;
 }
 
 HS_EXPORT int hspan_root_remove(void *start)
 {
 	struct hs_thread *t;
-	struct root r;
+	struct root *r;
 
 	if (!hs_load_acquire(&hs.ready))
 		return -ENOENT;
 	t = hs_thread_join();
 	if (!t || hs.forked)
 		return t ? -ENOTSUP : -errno;
-	if (!look_up_root((uintptr_t)start, &r, false))
-		return -ENOENT;
-	shade_root(t, &r); /* while the marker may still come to it itself */
-	return look_up_root((uintptr_t)start, &r, true) ? 0 : -ENOENT;
+	hs_enter();
+	pthread_mutex_lock(&roots_lock);
+	r = unlink_root((uintptr_t)start);
+	pthread_mutex_unlock(&roots_lock);
+	if (r)
+		shade_root(t, r);
+	hs_leave();
+	free(r);
+	return r ? 0 : -ENOENT;
 }
 
 /* The heap is gone: so are its roots. */
 void hs_roots_reset(void)
 {
-	struct root r;
-
 	while (roots)
-		look_up_root(roots->lo, &r, true);
+		free(unlink_root(roots->lo));
 }

@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: MIT
 /* Figures and knobs that a program may read and turn while it runs. */
 #include <errno.h>
+#include <string.h>
 
 #include "internal.h"
 #include "pacer.h"
 
-HS_EXPORT int hspan_stats_read(struct hspan_stats *stats)
+#define STATS_FIRST_SIZE sizeof(struct hspan_stats) /* in the first release */
+
+static int collect(struct hspan_stats *stats)
 {
 	struct hspan_arena_stats arena = { 0 };
 	int ret;
 
-	if (!stats || stats->struct_size != sizeof(*stats))
-		return -EINVAL;
-	*stats = (struct hspan_stats){ .struct_size = sizeof(*stats) };
-	if (!hs_load_acquire(&hs.ready))
-		return 0;
-	if (hs.forked)
-		return -ENOTSUP;
 	hs_enter();
 	ret = hs.backend->stats(&arena);
 	hs_leave();
@@ -29,6 +25,28 @@ HS_EXPORT int hspan_stats_read(struct hspan_stats *stats)
 	stats->heap_idle = arena.blocks_free << HSPAN_BLOCK_SHIFT;
 	stats->faults_data = arena.faults;
 	stats->threads = hs_load(&hs.nr_threads);
+	return 0;
+}
+
+/* A caller built with a later header gets zeroes where we know nothing. */
+HS_EXPORT int hspan_stats_read(struct hspan_stats *stats)
+{
+	struct hspan_stats known = { 0 };
+	size_t size;
+	int ret = 0;
+
+	if (!stats || stats->struct_size < STATS_FIRST_SIZE || stats->struct_size > HS_STRUCT_MOST)
+		return -EINVAL;
+	if (hs.forked)
+		return -ENOTSUP;
+	if (hs_load_acquire(&hs.ready))
+		ret = collect(&known);
+	if (ret < 0)
+		return ret;
+	size = stats->struct_size;
+	memset(stats, 0, size);
+	memcpy(stats, &known, size < sizeof(known) ? size : sizeof(known));
+	stats->struct_size = size;
 	return 0;
 }
 

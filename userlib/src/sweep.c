@@ -66,6 +66,9 @@ uint64_t hs_sweep_all(void)
 			       hs.backend->name);
 		total += (uint64_t)n;
 	}
+	if (n < 0)
+		hs_die("hugespan: the %s backend has no spans to sweep: errno %d\n",
+		       hs.backend->name, -n);
 	return total;
 }
 
