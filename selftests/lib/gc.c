@@ -217,6 +217,8 @@ static void sizes_of_the_struct(void **state)
 	assert_int_equal(hspan_stats_read(&st), -EINVAL);
 	st.struct_size = 0;
 	assert_int_equal(hspan_stats_read(&st), -EINVAL);
+	st.struct_size = SIZE_MAX;
+	assert_int_equal(hspan_stats_read(&st), -EINVAL);
 	/* A program built with a later header: what is not known is zero. */
 	assert_int_equal(hspan_stats_read(&big.st), 0);
 	assert_int_equal(big.later[0] | big.later[1], 0);
