@@ -232,6 +232,7 @@ static void mark(struct cycle *c)
 	hs_set(&hs.marking, true);
 	hs_handshake(HS_BARRIER);
 	hs_sweep_all();
+	hs_work_reset(); /* what the last cycle left; nobody is black yet */
 	hs_set_release(&hs.black_gen, hs_sweepgen());
 	c->heap_before = hs_pacer_heap();
 	hs_pacer_take_assisted(&assisted, &objects);

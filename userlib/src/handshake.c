@@ -185,6 +185,7 @@ __attribute__((noinline)) void hs_handshake_poll(struct hs_thread *t)
 		hs_compiler_barrier();
 		if (t == &hs_nobody || !wanted(t, &seq))
 			break;
+		memset(t->regs, 0, sizeof(t->regs)); /* an old signal's would keep garbage */
 		here(t);
 		run(t, seq);
 		if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)

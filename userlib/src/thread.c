@@ -134,7 +134,8 @@ static void unlink_thread(struct hs_thread *t)
 	hs_enter();
 	hs_cache_flush(t, false, false);
 	hs_pacer_settle(t);
-	hs_barrier_flush(t);
+	if (hs_load(&hs.marking))
+		hs_barrier_flush(t);
 	hs_barrier_discard(t);
 	if (t->prev)
 		t->prev->next = t->next;
