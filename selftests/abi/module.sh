@@ -4,7 +4,7 @@
 # The module from outside: busy while in use, clean afterwards, what its
 # attributes say, what a memory cgroup is charged.  Runs in a VM; needs the
 # program hold.
-# shellcheck disable=SC3045,SC2317 # ulimit -l; check() calls functions by name
+# shellcheck disable=SC3045,SC2317 # check() calls functions by name
 
 sys=/sys/devices/virtual/misc/hugespan
 cg=/sys/fs/cgroup/hugespan-test
