@@ -49,6 +49,7 @@ struct mutator {
 };
 
 static struct node *table[TABLE]; /* a root */
+static struct node *newest;	  /* a root: the last that was put into the table */
 static struct node **ballast;	  /* a root: nodes that stay; their children move */
 static struct mutator mutators[MAX_THREADS];
 static struct hspan_type *node_type;
@@ -241,6 +242,7 @@ static void step(struct mutator *m, struct node **local)
 		break;
 	case 5: case 6:
 		hspan_store_release(&table[(r >> 20) % TABLE], *mine);
+		hspan_store_release(&newest, *mine);
 		break;
 	case 7:
 		*mine = walk(m, any_table(m), 12);
@@ -253,7 +255,7 @@ static void step(struct mutator *m, struct node **local)
 		*mine = there ? hide(m, there) : NULL;
 		break;
 	case 11: /* the last we see of it, in an object that may be brand-new */
-		there = any_table(m);
+		there = hspan_exchange(&newest, NULL); /* so that no other store follows */
 		if (there)
 			hspan_store(&there->link[r >> 28 & 3], *mine);
 		*mine = NULL;
@@ -357,7 +359,7 @@ static void make_heap(void)
 	node_type = hspan_type_create(sizeof(struct node), &bitmap, 9);
 	if (!node_type || hspan_root_add(table, sizeof(table)))
 		fail("no type or root");
-	if (hspan_root_add(&ballast, sizeof(ballast)))
+	if (hspan_root_add(&ballast, sizeof(ballast)) || hspan_root_add(&newest, sizeof(newest)))
 		fail("no root");
 	hspan_store(&ballast, hspan_alloc(nr_ballast * sizeof(*ballast)));
 	for (unsigned int i = 0; i < nr_ballast; i++)
@@ -370,6 +372,16 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* The time is up and there were collections enough, or it is hopeless. */
+static bool enough(double elapsed)
+{
+	struct hspan_stats st = { .struct_size = sizeof(st) };
+
+	if (elapsed < seconds || elapsed > 3 * seconds)
+		return elapsed >= seconds;
+	return !hspan_stats_read(&st) && st.num_gc >= want_collections;
 }
 
 static void report(double elapsed)
@@ -432,7 +444,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&mutators[i].thread, NULL, mutate, &mutators[i]))
 			fail("no thread: %s", strerror(errno));
 	}
-	for (unsigned int tick = 0; now() - start < seconds; tick++)
+	for (unsigned int tick = 0; !enough(now() - start); tick++)
 		watch(tick);
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	hspan_thread_park();

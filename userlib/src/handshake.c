@@ -183,7 +183,7 @@ __attribute__((noinline)) void hs_handshake_poll(struct hs_thread *t)
 	do {
 		hs_tls.deferred = 0;
 		hs_compiler_barrier();
-		if (t == &hs_nobody || !wanted(t, &seq))
+		if (t == &hs_nobody || hs_load(&t->state) != HS_RUNNING || !wanted(t, &seq))
 			break;
 		memset(t->regs, 0, sizeof(t->regs)); /* an old signal's would keep garbage */
 		here(t);
@@ -282,6 +282,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	(void)info;
 	if (hs_tls.critical)
 		hs_tls.deferred = 1;
+	else if (HS_TSAN)
+		hs_handshake_poll(t);
 	else if (sp < t->stack_lo || sp >= t->stack_hi)
 		; /* in a handler of the program's, on the other stack: we are asked again */
 	else if (t != &hs_nobody && hs_load(&t->state) == HS_RUNNING && wanted(t, &seq)) {
@@ -302,7 +304,7 @@ static struct sigaction old_action; /* the program's, for when the heap is gone 
 int hs_handshake_init(void)
 {
 	struct sigaction sa = { .sa_sigaction = on_signal,
-				.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+				.sa_flags = SA_SIGINFO | SA_RESTART | (HS_TSAN ? 0 : SA_ONSTACK) };
 
 	sigemptyset(&sa.sa_mask);
 	memset(&request.max_ns, 0, sizeof(request) - offsetof(typeof(request), max_ns));
@@ -348,7 +350,7 @@ static void ask(uint32_t seq, int kind)
 		if (hs_load_acquire(&t->done) == seq)
 			continue;
 		if (unlikely(kind == HS_SCAN && hs.config.debug & HS_DEBUG_BREAK_INSERTION))
-			usleep(1000); /* hold open the window that half is there for */
+			usleep(4000); /* hold open the window that half is there for */
 		if (act_for(t, seq, kind))
 			continue;
 		if (syscall(SYS_tgkill, getpid(), t->tid, hs.config.signal) && errno == ESRCH)
