@@ -5,6 +5,7 @@
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/fs_context.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
@@ -33,7 +34,11 @@ unsigned long hspan_default_limit;
 
 static int hspan_fs_init_context(struct fs_context *fc)
 {
-	return init_pseudo(fc, HSPAN_FS_MAGIC) ? 0 : -ENOMEM;
+	if (!init_pseudo(fc, HSPAN_FS_MAGIC))
+		return -ENOMEM;
+	/* Newer kernels do this by themselves: nothing here is for execution. */
+	fc->s_iflags |= SB_I_NOEXEC;
+	return 0;
 }
 
 /*

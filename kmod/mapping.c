@@ -177,14 +177,11 @@ static int hspan_mmap_data(struct vm_area_struct *vma)
 
 static int hspan_mmap_side(struct vm_area_struct *vma, bool writable)
 {
-	if (vma->vm_flags & VM_EXEC)
-		return -EACCES;
 	if (!writable) {
 		if (vma->vm_flags & VM_WRITE)
 			return -EACCES;
 		vm_flags_clear(vma, VM_MAYWRITE);
 	}
-	vm_flags_clear(vma, VM_MAYEXEC);
 	vma->vm_ops = &hspan_side_vm_ops;
 	return 0;
 }

@@ -193,7 +193,7 @@ static void read_only_regions(void **state)
 	for (i = 0; i < ARRAY_SIZE(offs); i++) {
 		refuse_map(fd, 4096, RW, MAP_SHARED, offs[i], EACCES);
 		refuse_map(fd, 4096, PROT_READ | PROT_EXEC, MAP_SHARED,
-			   offs[i], EACCES);
+			   offs[i], EPERM);
 		p = abi_map(fd, offs[i], 4096, PROT_READ);
 		assert_errno(mprotect(p, 4096, RW), EACCES);
 		assert_errno(mprotect(p, 4096, PROT_READ | PROT_EXEC), EACCES);
@@ -201,7 +201,17 @@ static void read_only_regions(void **state)
 		assert_int_equal(touch(p, 1), SIGSEGV);
 		munmap(p, 4096);
 	}
-	refuse_map(fd, 4096, RW | PROT_EXEC, MAP_SHARED, HSPAN_OFF_BITS, EACCES);
+}
+
+static void never_executable(void **state)
+{
+	int fd = abi_fd(state);
+	char *p = abi_map_data(fd, 1);
+
+	refuse_map(fd, BLOCK, RW | PROT_EXEC, MAP_SHARED, HSPAN_OFF_DATA, EPERM);
+	refuse_map(fd, 4096, RW | PROT_EXEC, MAP_SHARED, HSPAN_OFF_BITS, EPERM);
+	assert_errno(mprotect(p, BLOCK, RW | PROT_EXEC), EACCES);
+	munmap(p, BLOCK);
 }
 
 /* The kernel does not write them through a debugger's back door either. */
@@ -450,7 +460,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(huge_mapped), TEST(address_is_aligned), TEST(populate),
 		TEST(refused_ranges), TEST(misaligned_address),
-		TEST(read_only_regions), TEST(forced_write),
+		TEST(read_only_regions), TEST(never_executable),
+		TEST(forced_write),
 		TEST(bits_are_memory), TEST(bits_go_with_block),
 		TEST(unbacked_is_sigbus), TEST(zero_after_recycling),
 		TEST(dirty_is_not_fresh), TEST(fork_shares),
