@@ -23,6 +23,18 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/*
+ * Without it, release_folio is not asked about folios with no private data,
+ * and core mm may split a block: slower, but not wrong.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 71) || \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) && \
+	 LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0))
+static inline void mapping_set_release_always(struct address_space *mapping)
+{
+}
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
 #define hspan_memcg_kmem_online()	memcg_kmem_enabled()
 #else
