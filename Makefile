@@ -26,7 +26,8 @@ HUGESPAN_KUNIT ?=
 export HUGESPAN_BUILD := $(O)
 SUB := HSPAN_VERSION=$(VERSION) --no-print-directory
 
-.PHONY: all lib module selftests deps run test check bench install uninstall
+.PHONY: all lib module selftests deps run test test-matrix check bench install
+.PHONY: uninstall
 .PHONY: clean help
 
 all: lib $(if $(KDIR),module)
@@ -36,6 +37,7 @@ help:
 	@echo 'make run          serve Redis clients from a collected heap, in a VM'
 	@echo 'make run NATIVE=1 the same without VM and module'
 	@echo 'make test         all tests; SUITES="name..." for some of selftests/suites.d'
+	@echo 'make test-matrix  the module on each kernel it supports, a part of make test'
 	@echo 'make check        static checks: warnings, sparse, clang-tidy, house rules'
 	@echo 'make bench        figures'
 	@echo 'make lib module   one part; KDIR=... builds the module for another kernel'
@@ -67,6 +69,10 @@ run:
 test:
 	@selftests/deps test
 	@selftests/run-tests $(SUITES)
+
+test-matrix:
+	@selftests/deps test
+	@selftests/run-tests 'matrix-*'
 
 check:
 	@selftests/deps check
