@@ -16,7 +16,8 @@ long hspan_cmd_device_info(struct hspan_call *call)
 	info->abi_version = HSPAN_ABI_VERSION;
 	info->nr_span_classes = HSPAN_NR_SPAN_CLASSES;
 	info->features = 0;
-	info->pool_free = max(atomic_long_read(&hspan_pool.free), 0L);
+	info->pool_free = hspan_pool_nr_free(&hspan_pool, HSPAN_STOCK_FREE) +
+			  hspan_pool_nr_free(&hspan_pool, HSPAN_STOCK_RESERVE);
 	info->pool_zeroed = hspan_pool_nr_clean(&hspan_pool);
 	return 0;
 }

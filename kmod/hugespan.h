@@ -45,6 +45,7 @@
  *	    hspan_arena.side (xa_lock)
  *	    hspan_pool_node.lock
  *	hspan_arenas_lock			alone
+ *	hspan_pool.preparing -> hspan_pool_node.lock
  *
  * The last four are leaves: nothing is taken and nothing sleeps under them.
  * Neither mmap_lock nor a copy from or to user space comes under any of these.
@@ -60,8 +61,10 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/xarray.h>
 #include <linux/hugespan.h>
 
@@ -80,45 +83,77 @@ struct seq_file;
 
 /* ---- pool.c: blocks that belong to no arena ---- */
 
+enum hspan_stock {
+	HSPAN_STOCK_FREE,	/* charged to somebody; go back to the system */
+	HSPAN_STOCK_RESERVE,	/* charged to nobody; kept until unloading */
+	HSPAN_NR_STOCKS,
+};
+
 /**
- * struct hspan_pool_node - a node's waiting blocks
- * @lock: guards all of the below
+ * struct hspan_pool_stock - waiting blocks of one kind
  * @clean: folios known to be all zero
  * @dirty: folios with an earlier owner's bytes in them
  * @nr_clean: length of @clean
  * @nr_dirty: length of @dirty
+ * @nr_in_hand: those on neither list, as they are being zeroed
  */
-struct hspan_pool_node {
-	spinlock_t lock;
+struct hspan_pool_stock {
 	struct list_head clean;
 	struct list_head dirty;
 	unsigned long nr_clean;
 	unsigned long nr_dirty;
+	unsigned long nr_in_hand;
+};
+
+/**
+ * struct hspan_pool_node - a node's waiting blocks
+ * @lock: guards all of the below
+ * @stock: by kind
+ */
+struct hspan_pool_node {
+	spinlock_t lock;
+	struct hspan_pool_stock stock[HSPAN_NR_STOCKS];
 } ____cacheline_aligned_in_smp;
 
 /**
  * struct hspan_pool - source and sink of blocks
  * @nodes: one for each possible node; set once
- * @free: blocks on all lists; approximate while puts race
- * @high: most blocks that may wait; written by sysfs, read unlocked
+ * @low: free blocks to get ready on each node with memory; written by sysfs,
+ *	read unlocked
+ * @high: most free blocks that may wait on a node; likewise
+ * @preparing: held while a block is in hand; for those who wait that none is
+ * @wait: where the zeroing thread sleeps
+ * @thread: the zeroing thread, or NULL; set once
+ * @fill_after: jiffies before which it takes nothing from the system; no lock,
+ *	as a torn read does no harm
+ * @nr_reserved: blocks of the reserve, waiting or in use
  * @in_use: blocks that arenas hold
  * @nr_allocated: blocks ever taken from the system
  * @nr_freed: blocks ever given back to the system
  * @nr_recycled: takes answered from a list
- * @nr_zeroed: blocks cleared here before they were handed out
+ * @nr_zeroed: blocks cleared when they were taken
+ * @nr_prepared: blocks cleared by the thread
+ * @nr_prefilled: blocks the thread took from the system
  * @nr_lost: blocks left to other holders of references
  * @nr_failed: takes that found no memory
  * @nr_poisoned: blocks with a hardware memory error, kept away for good
  */
 struct hspan_pool {
 	struct hspan_pool_node *nodes;
-	atomic_long_t free;
+	unsigned long low;
 	unsigned long high;
+	struct mutex preparing;
+	wait_queue_head_t wait;
+	struct task_struct *thread;
+	unsigned long fill_after;
+	atomic_long_t nr_reserved;
 	atomic_long_t in_use;
 	atomic_long_t nr_allocated;
 	atomic_long_t nr_freed;
 	atomic_long_t nr_recycled;
 	atomic_long_t nr_zeroed;
+	atomic_long_t nr_prepared;
+	atomic_long_t nr_prefilled;
 	atomic_long_t nr_lost;
 	atomic_long_t nr_failed;
 	atomic_long_t nr_poisoned;
@@ -133,7 +168,24 @@ void hspan_pool_put(struct hspan_pool *pool, struct folio *folio);
 void hspan_pool_forget(struct hspan_pool *pool, struct folio *folio);
 unsigned long hspan_pool_shrink(struct hspan_pool *pool, unsigned long nr);
 void hspan_pool_set_high(struct hspan_pool *pool, unsigned long high);
+unsigned long hspan_pool_reserve(struct hspan_pool *pool, unsigned long nr);
+unsigned long hspan_pool_nr_free(struct hspan_pool *pool,
+				 enum hspan_stock kind);
 unsigned long hspan_pool_nr_clean(struct hspan_pool *pool);
+
+/* for poolthread.c */
+bool hspan_pool_prepare(struct hspan_pool *pool);
+bool hspan_pool_prefill(struct hspan_pool *pool);
+bool hspan_pool_has_dirty(struct hspan_pool *pool);
+bool hspan_pool_is_low(struct hspan_pool *pool);
+
+/* ---- poolthread.c: zeroing ahead, in the background ---- */
+
+int hspan_poolthread_start(struct hspan_pool *pool);
+void hspan_poolthread_stop(struct hspan_pool *pool);
+void hspan_poolthread_wake(struct hspan_pool *pool);
+void hspan_poolthread_pause(struct hspan_pool *pool);
+void hspan_poolthread_set_low(struct hspan_pool *pool, unsigned long low);
 
 /* ---- arena.c: arenas and their clients ---- */
 

@@ -14,7 +14,17 @@
 static unsigned long pool_high;
 module_param(pool_high, ulong, 0444);
 MODULE_PARM_DESC(pool_high,
-		 "2 MiB blocks kept for the next arena (default: 1/64 of memory, at most 64)");
+		 "2 MiB blocks that may wait on a node for the next arena (default: 1/64 of memory, at most 64)");
+
+static unsigned long pool_low;
+module_param(pool_low, ulong, 0444);
+MODULE_PARM_DESC(pool_low,
+		 "blocks to get ready on a node before they are asked for (default: 0)");
+
+static unsigned long reserve;
+module_param(reserve, ulong, 0444);
+MODULE_PARM_DESC(reserve,
+		 "blocks taken at once and kept, charged to nobody (default: 0)");
 
 static unsigned long default_limit;
 module_param(default_limit, ulong, 0444);
@@ -48,6 +58,15 @@ static void __init hspan_set_defaults(void)
 	hspan_default_limit = default_limit;
 }
 
+static void __init hspan_take_reserve(void)
+{
+	unsigned long got = hspan_pool_reserve(&hspan_pool, reserve);
+
+	if (got < reserve)
+		pr_warn("reserved %lu blocks of %lu: memory is short, or in pieces\n",
+			got, reserve);
+}
+
 static int __init hspan_init(void)
 {
 	int err;
@@ -61,15 +80,27 @@ static int __init hspan_init(void)
 	err = hspan_pool_init(&hspan_pool, pool_high);
 	if (err)
 		return err;
+	hspan_pool.low = pool_low;
+	hspan_take_reserve();
+	err = hspan_poolthread_start(&hspan_pool);
+	if (err)
+		goto out_exit_pool;
 	err = misc_register(&hspan_miscdev);
 	if (err)
-		hspan_pool_exit(&hspan_pool);
+		goto out_stop_thread;
+	return 0;
+
+out_stop_thread:
+	hspan_poolthread_stop(&hspan_pool);
+out_exit_pool:
+	hspan_pool_exit(&hspan_pool);
 	return err;
 }
 
 static void __exit hspan_exit(void)
 {
 	misc_deregister(&hspan_miscdev);
+	hspan_poolthread_stop(&hspan_pool);
 	hspan_pool_exit(&hspan_pool);
 }
 

@@ -4,11 +4,19 @@
  *
  * A block stays charged to the memory cgroup that allocated it while it waits
  * here, and is only handed to takers of that same cgroup, so the charge is
- * always right.  At most @high blocks wait; what is over goes to the system.
+ * always right.  At most @high such blocks wait on a node; what is over goes to
+ * the system.  Blocks of the reserve are charged to nobody, serve everybody and
+ * stay.
+ *
+ * A block is on a clean list only if it was zeroed after its last owner gave it
+ * up; nobody can write it from there on, as the pool's reference is the only
+ * one (see hspan_block_detach()).
  */
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
 #include <linux/page-flags.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -22,12 +30,32 @@
 
 #define HSPAN_POOL_GFP	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_ZERO | \
 			 __GFP_NOMEMALLOC | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+/* On a certain node and charged to nobody: ahead of need, and for the reserve. */
+#define HSPAN_NODE_GFP	(GFP_HIGHUSER | __GFP_ZERO | __GFP_NOMEMALLOC | \
+			 __GFP_NOWARN | __GFP_THISNODE)
+#define HSPAN_AHEAD_GFP	(HSPAN_NODE_GFP | __GFP_NORETRY)
+#define HSPAN_RESERVE_GFP (HSPAN_NODE_GFP | __GFP_RETRY_MAYFAIL)
+
+/* In folio->private of the reserve's blocks; others have NULL there. */
+#define HSPAN_RESERVED	((void *)0x48535041)
 
 struct hspan_pool hspan_pool;
 
+static enum hspan_stock hspan_block_kind(struct folio *folio)
+{
+	return folio->private == HSPAN_RESERVED ? HSPAN_STOCK_RESERVE :
+						  HSPAN_STOCK_FREE;
+}
+
+static void hspan_stock_init(struct hspan_pool_stock *stock)
+{
+	INIT_LIST_HEAD(&stock->clean);
+	INIT_LIST_HEAD(&stock->dirty);
+}
+
 int hspan_pool_init(struct hspan_pool *pool, unsigned long high)
 {
-	int nid;
+	int nid, kind;
 
 	memset(pool, 0, sizeof(*pool));
 	pool->nodes = kcalloc(nr_node_ids, sizeof(*pool->nodes), GFP_KERNEL);
@@ -35,20 +63,14 @@ int hspan_pool_init(struct hspan_pool *pool, unsigned long high)
 		return -ENOMEM;
 	for (nid = 0; nid < nr_node_ids; nid++) {
 		spin_lock_init(&pool->nodes[nid].lock);
-		INIT_LIST_HEAD(&pool->nodes[nid].clean);
-		INIT_LIST_HEAD(&pool->nodes[nid].dirty);
+		for (kind = 0; kind < HSPAN_NR_STOCKS; kind++)
+			hspan_stock_init(&pool->nodes[nid].stock[kind]);
 	}
+	mutex_init(&pool->preparing);
+	init_waitqueue_head(&pool->wait);
 	pool->high = high;
+	pool->fill_after = jiffies;
 	return 0;
-}
-
-void hspan_pool_exit(struct hspan_pool *pool)
-{
-	hspan_pool_shrink(pool, ULONG_MAX);
-	WARN_ON_ONCE(atomic_long_read(&pool->in_use));
-	WARN_ON_ONCE(atomic_long_read(&pool->free));
-	kfree(pool->nodes);
-	pool->nodes = NULL;
 }
 
 static bool hspan_block_poisoned(struct folio *folio)
@@ -57,24 +79,103 @@ static bool hspan_block_poisoned(struct folio *folio)
 
 	if (folio_test_has_hwpoisoned(folio))
 		return true;
-	/* Without the summary flag only the pages themselves can tell. */
-	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-		return false;
+	/* Memory failure sets the summary only for folios it understands. */
 	for (i = 0; i < HSPAN_BLOCK_NR; i++)
 		if (PageHWPoison(folio_page(folio, i)))
 			return true;
 	return false;
 }
 
-static void hspan_block_zero(struct folio *folio)
+/* Nobody gets it any more, not even the system. */
+static void hspan_block_quarantine(struct hspan_pool *pool, struct folio *folio)
+{
+	if (hspan_block_kind(folio) == HSPAN_STOCK_RESERVE)
+		atomic_long_dec(&pool->nr_reserved);
+	atomic_long_inc(&pool->nr_poisoned);
+}
+
+/* False, and the block is gone, if it has a hardware memory error. */
+static bool hspan_block_zero(struct hspan_pool *pool, struct folio *folio)
 {
 	unsigned long i;
 
+	if (unlikely(folio_test_has_hwpoisoned(folio))) {
+		hspan_block_quarantine(pool, folio);
+		return false;
+	}
 	for (i = 0; i < HSPAN_BLOCK_NR; i++) {
-		clear_highpage(folio_page(folio, i));
+		struct page *page = folio_page(folio, i);
+
+		if (unlikely(PageHWPoison(page))) {
+			hspan_block_quarantine(pool, folio);
+			return false;
+		}
+		clear_highpage(page);
 		if (!(i % 64))
 			cond_resched();
 	}
+	return true;
+}
+
+static void hspan_pool_free(struct hspan_pool *pool, struct folio *folio)
+{
+	/* Given to the system it could be handed out again: keep it for good. */
+	if (unlikely(hspan_block_poisoned(folio))) {
+		hspan_block_quarantine(pool, folio);
+		return;
+	}
+	if (hspan_block_kind(folio) == HSPAN_STOCK_RESERVE)
+		atomic_long_dec(&pool->nr_reserved);
+	folio->private = NULL;
+	atomic_long_inc(&pool->nr_freed);
+	folio_put(folio);
+}
+
+static unsigned long hspan_stock_nr(const struct hspan_pool_stock *stock)
+{
+	return READ_ONCE(stock->nr_clean) + READ_ONCE(stock->nr_dirty) +
+	       READ_ONCE(stock->nr_in_hand);
+}
+
+static void hspan_stock_add(struct hspan_pool_stock *stock,
+			    struct folio *folio, bool clean)
+{
+	if (clean) {
+		list_add(&folio->lru, &stock->clean);
+		WRITE_ONCE(stock->nr_clean, stock->nr_clean + 1);
+	} else {
+		list_add(&folio->lru, &stock->dirty);
+		WRITE_ONCE(stock->nr_dirty, stock->nr_dirty + 1);
+	}
+}
+
+static void hspan_stock_del(struct hspan_pool_stock *stock,
+			    struct folio *folio, bool clean)
+{
+	list_del_init(&folio->lru);
+	if (clean)
+		WRITE_ONCE(stock->nr_clean, stock->nr_clean - 1);
+	else
+		WRITE_ONCE(stock->nr_dirty, stock->nr_dirty - 1);
+}
+
+/* Let the block wait on its node, or give it up if enough do. */
+static void hspan_pool_stock_up(struct hspan_pool *pool, struct folio *folio,
+				bool clean)
+{
+	struct hspan_pool_node *node = &pool->nodes[folio_nid(folio)];
+	enum hspan_stock kind = hspan_block_kind(folio);
+	struct hspan_pool_stock *stock = &node->stock[kind];
+	bool room;
+
+	spin_lock(&node->lock);
+	room = kind == HSPAN_STOCK_RESERVE ||
+	       hspan_stock_nr(stock) < READ_ONCE(pool->high);
+	if (room)
+		hspan_stock_add(stock, folio, clean);
+	spin_unlock(&node->lock);
+	if (!room)
+		hspan_pool_free(pool, folio);
 }
 
 /* The first folio of @list that the caller's cgroup pays for, if it is near. */
@@ -84,7 +185,8 @@ static struct folio *hspan_pool_pick(struct list_head *list)
 	struct folio *folio;
 
 	list_for_each_entry(folio, list, lru) {
-		if (hspan_folio_charged_here(folio))
+		if (hspan_block_kind(folio) == HSPAN_STOCK_RESERVE ||
+		    hspan_folio_charged_here(folio))
 			return folio;
 		if (++looked == HSPAN_POOL_SCAN)
 			break;
@@ -92,25 +194,22 @@ static struct folio *hspan_pool_pick(struct list_head *list)
 	return NULL;
 }
 
+/* A clean block if there is one, of either kind, else a dirty one. */
 static struct folio *hspan_pool_take_node(struct hspan_pool *pool, int nid,
 					  bool *clean)
 {
 	struct hspan_pool_node *node = &pool->nodes[nid];
-	struct folio *folio;
+	struct hspan_pool_stock *stock;
+	struct folio *folio = NULL;
+	int i;
 
 	spin_lock(&node->lock);
-	folio = hspan_pool_pick(&node->clean);
-	*clean = folio;
-	if (folio) {
-		node->nr_clean--;
-	} else {
-		folio = hspan_pool_pick(&node->dirty);
+	for (i = 0; !folio && i < 2 * HSPAN_NR_STOCKS; i++) {
+		stock = &node->stock[i % HSPAN_NR_STOCKS];
+		*clean = i < HSPAN_NR_STOCKS;
+		folio = hspan_pool_pick(*clean ? &stock->clean : &stock->dirty);
 		if (folio)
-			node->nr_dirty--;
-	}
-	if (folio) {
-		list_del_init(&folio->lru);
-		atomic_long_dec(&pool->free);
+			hspan_stock_del(stock, folio, *clean);
 	}
 	spin_unlock(&node->lock);
 	return folio;
@@ -122,12 +221,13 @@ static struct folio *hspan_pool_recycle(struct hspan_pool *pool, int nid)
 	bool clean;
 
 	while ((folio = hspan_pool_take_node(pool, nid, &clean))) {
-		if (unlikely(hspan_block_poisoned(folio))) {
-			atomic_long_inc(&pool->nr_poisoned);
+		if (clean && unlikely(folio_test_has_hwpoisoned(folio))) {
+			hspan_block_quarantine(pool, folio);
 			continue;
 		}
 		if (!clean) {
-			hspan_block_zero(folio);
+			if (!hspan_block_zero(pool, folio))
+				continue;
 			atomic_long_inc(&pool->nr_zeroed);
 		}
 		atomic_long_inc(&pool->nr_recycled);
@@ -136,15 +236,29 @@ static struct folio *hspan_pool_recycle(struct hspan_pool *pool, int nid)
 	return NULL;
 }
 
-static struct folio *hspan_pool_alloc(struct hspan_pool *pool)
+static struct folio *hspan_pool_adopt(struct hspan_pool *pool,
+				      struct folio *folio)
 {
-	struct folio *folio = folio_alloc(HSPAN_POOL_GFP, HSPAN_BLOCK_ORDER);
-
 	if (folio) {
 		INIT_LIST_HEAD(&folio->lru);
+		folio->private = NULL;
 		atomic_long_inc(&pool->nr_allocated);
 	}
 	return folio;
+}
+
+/* Where the caller's memory policy wants it. */
+static struct folio *hspan_pool_alloc(struct hspan_pool *pool)
+{
+	return hspan_pool_adopt(pool, folio_alloc(HSPAN_POOL_GFP,
+						  HSPAN_BLOCK_ORDER));
+}
+
+static struct folio *hspan_pool_alloc_node(struct hspan_pool *pool, gfp_t gfp,
+					   int nid)
+{
+	return hspan_pool_adopt(pool, __folio_alloc_node(gfp, HSPAN_BLOCK_ORDER,
+							 nid));
 }
 
 /**
@@ -178,18 +292,9 @@ struct folio *hspan_pool_take(struct hspan_pool *pool)
 		atomic_long_inc(&pool->in_use);
 	else
 		atomic_long_inc(&pool->nr_failed);
+	if (READ_ONCE(pool->low))
+		hspan_poolthread_wake(pool);
 	return folio;
-}
-
-static void hspan_pool_free(struct hspan_pool *pool, struct folio *folio)
-{
-	/* Given to the system it could be handed out again: keep it for good. */
-	if (unlikely(hspan_block_poisoned(folio))) {
-		atomic_long_inc(&pool->nr_poisoned);
-		return;
-	}
-	atomic_long_inc(&pool->nr_freed);
-	folio_put(folio);
 }
 
 /**
@@ -199,21 +304,15 @@ static void hspan_pool_free(struct hspan_pool *pool, struct folio *folio)
  */
 void hspan_pool_put(struct hspan_pool *pool, struct folio *folio)
 {
-	struct hspan_pool_node *node = &pool->nodes[folio_nid(folio)];
-
 	atomic_long_dec(&pool->in_use);
 	folio_clear_dirty(folio);
 	folio_clear_referenced(folio);
-	if (atomic_long_inc_return(&pool->free) > READ_ONCE(pool->high) ||
-	    unlikely(hspan_block_poisoned(folio))) {
-		atomic_long_dec(&pool->free);
-		hspan_pool_free(pool, folio);
+	if (unlikely(folio_test_has_hwpoisoned(folio))) {
+		hspan_block_quarantine(pool, folio);
 		return;
 	}
-	spin_lock(&node->lock);
-	list_add(&folio->lru, &node->dirty);
-	node->nr_dirty++;
-	spin_unlock(&node->lock);
+	hspan_pool_stock_up(pool, folio, false);
+	hspan_poolthread_wake(pool);
 }
 
 /**
@@ -225,44 +324,191 @@ void hspan_pool_forget(struct hspan_pool *pool, struct folio *folio)
 {
 	atomic_long_dec(&pool->in_use);
 	if (unlikely(hspan_block_poisoned(folio))) {
-		atomic_long_inc(&pool->nr_poisoned);
+		hspan_block_quarantine(pool, folio);
 		return;
 	}
+	if (hspan_block_kind(folio) == HSPAN_STOCK_RESERVE)
+		atomic_long_dec(&pool->nr_reserved);
+	folio->private = NULL;
 	atomic_long_inc(&pool->nr_lost);
 	folio_put(folio);
 }
 
-static struct folio *hspan_pool_pop(struct hspan_pool *pool,
-				    struct hspan_pool_node *node)
+/* A dirty block to zero, on no list but still one of those that wait. */
+static struct folio *hspan_pool_hand_out(struct hspan_pool_node *node)
 {
-	struct folio *folio;
+	struct hspan_pool_stock *stock;
+	struct folio *folio = NULL;
+	int kind;
 
 	spin_lock(&node->lock);
-	folio = list_first_entry_or_null(&node->dirty, struct folio, lru);
-	if (folio) {
-		node->nr_dirty--;
-	} else {
-		folio = list_first_entry_or_null(&node->clean, struct folio,
+	for (kind = 0; !folio && kind < HSPAN_NR_STOCKS; kind++) {
+		stock = &node->stock[kind];
+		folio = list_first_entry_or_null(&stock->dirty, struct folio,
 						 lru);
-		if (folio)
-			node->nr_clean--;
-	}
-	if (folio) {
-		list_del_init(&folio->lru);
-		atomic_long_dec(&pool->free);
+		if (folio) {
+			WRITE_ONCE(stock->nr_in_hand, stock->nr_in_hand + 1);
+			hspan_stock_del(stock, folio, false);
+		}
 	}
 	spin_unlock(&node->lock);
 	return folio;
 }
 
+static void hspan_pool_hand_in(struct hspan_pool_node *node,
+			       enum hspan_stock kind)
+{
+	struct hspan_pool_stock *stock = &node->stock[kind];
+
+	spin_lock(&node->lock);
+	WRITE_ONCE(stock->nr_in_hand, stock->nr_in_hand - 1);
+	spin_unlock(&node->lock);
+}
+
+static bool hspan_pool_prepare_node(struct hspan_pool *pool,
+				    struct hspan_pool_node *node)
+{
+	struct folio *folio = hspan_pool_hand_out(node);
+	enum hspan_stock kind;
+	bool zeroed;
+
+	if (!folio)
+		return false;
+	kind = hspan_block_kind(folio);
+	zeroed = hspan_block_zero(pool, folio);
+	hspan_pool_hand_in(node, kind);
+	if (zeroed) {
+		atomic_long_inc(&pool->nr_prepared);
+		hspan_pool_stock_up(pool, folio, true);
+	}
+	return true;
+}
+
 /**
- * hspan_pool_shrink() - give waiting blocks to the system
+ * hspan_pool_prepare() - zero one block that waits
  * @pool: the pool
- * @nr: at most this many
  *
- * Return: how many went.
+ * Return: false if all that wait are zeroed.
  */
-unsigned long hspan_pool_shrink(struct hspan_pool *pool, unsigned long nr)
+bool hspan_pool_prepare(struct hspan_pool *pool)
+{
+	bool done = false;
+	int nid;
+
+	mutex_lock(&pool->preparing);
+	for (nid = 0; !done && nid < nr_node_ids; nid++)
+		done = hspan_pool_prepare_node(pool, &pool->nodes[nid]);
+	mutex_unlock(&pool->preparing);
+	return done;
+}
+
+static bool hspan_pool_node_is_low(struct hspan_pool *pool, int nid)
+{
+	unsigned long low = min(READ_ONCE(pool->low), READ_ONCE(pool->high));
+
+	return hspan_stock_nr(&pool->nodes[nid].stock[HSPAN_STOCK_FREE]) < low;
+}
+
+/**
+ * hspan_pool_prefill() - take one block from the system for a node in need
+ * @pool: the pool
+ *
+ * Return: false if there is no memory to be had easily, or no such node.
+ */
+bool hspan_pool_prefill(struct hspan_pool *pool)
+{
+	struct folio *folio;
+	int nid;
+
+	for_each_node_state(nid, N_MEMORY) {
+		if (!hspan_pool_node_is_low(pool, nid))
+			continue;
+		folio = hspan_pool_alloc_node(pool, HSPAN_AHEAD_GFP, nid);
+		if (!folio)
+			continue;
+		atomic_long_inc(&pool->nr_prefilled);
+		hspan_pool_stock_up(pool, folio, true);
+		return true;
+	}
+	return false;
+}
+
+bool hspan_pool_has_dirty(struct hspan_pool *pool)
+{
+	int nid, kind;
+
+	for (nid = 0; nid < nr_node_ids; nid++)
+		for (kind = 0; kind < HSPAN_NR_STOCKS; kind++)
+			if (READ_ONCE(pool->nodes[nid].stock[kind].nr_dirty))
+				return true;
+	return false;
+}
+
+bool hspan_pool_is_low(struct hspan_pool *pool)
+{
+	int nid;
+
+	if (!READ_ONCE(pool->low))
+		return false;
+	for_each_node_state(nid, N_MEMORY)
+		if (hspan_pool_node_is_low(pool, nid))
+			return true;
+	return false;
+}
+
+/**
+ * hspan_pool_reserve() - take blocks that stay until the pool ends
+ * @pool: the pool
+ * @nr: how many, spread over the nodes
+ *
+ * Return: how many could be had.
+ */
+unsigned long hspan_pool_reserve(struct hspan_pool *pool, unsigned long nr)
+{
+	unsigned long done = 0, before;
+	struct folio *folio;
+	int nid;
+
+	do {
+		before = done;
+		for_each_node_state(nid, N_MEMORY) {
+			if (done == nr)
+				break;
+			folio = hspan_pool_alloc_node(pool, HSPAN_RESERVE_GFP,
+						      nid);
+			if (!folio)
+				continue;
+			folio->private = HSPAN_RESERVED;
+			atomic_long_inc(&pool->nr_reserved);
+			hspan_pool_stock_up(pool, folio, true);
+			done++;
+			cond_resched();
+		}
+	} while (done < nr && done != before);
+	return done;
+}
+
+static struct folio *hspan_pool_pop(struct hspan_pool_node *node, int kind,
+				    unsigned long keep)
+{
+	struct hspan_pool_stock *stock = &node->stock[kind];
+	struct folio *folio = NULL;
+	bool clean;
+
+	spin_lock(&node->lock);
+	if (hspan_stock_nr(stock) > keep && stock->nr_clean + stock->nr_dirty) {
+		clean = list_empty(&stock->dirty);
+		folio = list_first_entry(clean ? &stock->clean : &stock->dirty,
+					 struct folio, lru);
+		hspan_stock_del(stock, folio, clean);
+	}
+	spin_unlock(&node->lock);
+	return folio;
+}
+
+/* Give up to @nr blocks to the system, of each node no more than leaves @keep. */
+static unsigned long hspan_pool_drain(struct hspan_pool *pool, int kind,
+				      unsigned long keep, unsigned long nr)
 {
 	unsigned long done = 0;
 	struct folio *folio;
@@ -270,7 +516,7 @@ unsigned long hspan_pool_shrink(struct hspan_pool *pool, unsigned long nr)
 
 	for (nid = 0; nid < nr_node_ids; nid++) {
 		while (done < nr) {
-			folio = hspan_pool_pop(pool, &pool->nodes[nid]);
+			folio = hspan_pool_pop(&pool->nodes[nid], kind, keep);
 			if (!folio)
 				break;
 			hspan_pool_free(pool, folio);
@@ -278,28 +524,66 @@ unsigned long hspan_pool_shrink(struct hspan_pool *pool, unsigned long nr)
 			cond_resched();
 		}
 	}
-	if (done)
+	return done;
+}
+
+/**
+ * hspan_pool_shrink() - give waiting blocks to the system
+ * @pool: the pool
+ * @nr: at most this many; none of the reserve
+ *
+ * Return: how many went.
+ */
+unsigned long hspan_pool_shrink(struct hspan_pool *pool, unsigned long nr)
+{
+	unsigned long done = hspan_pool_drain(pool, HSPAN_STOCK_FREE, 0, nr);
+
+	if (done) {
+		hspan_poolthread_pause(pool);
 		trace_hugespan_pool_shrink(done);
+	}
 	return done;
 }
 
 void hspan_pool_set_high(struct hspan_pool *pool, unsigned long high)
 {
-	long over;
-
 	WRITE_ONCE(pool->high, high);
-	over = atomic_long_read(&pool->free) - (long)min_t(unsigned long, high,
-							   LONG_MAX);
-	if (over > 0)
-		hspan_pool_shrink(pool, over);
+	hspan_pool_drain(pool, HSPAN_STOCK_FREE, high, ULONG_MAX);
+	/* What is in hand goes by the new mark, too, before anybody looks. */
+	mutex_lock(&pool->preparing);
+	mutex_unlock(&pool->preparing);
 }
 
-unsigned long hspan_pool_nr_clean(struct hspan_pool *pool)
+unsigned long hspan_pool_nr_free(struct hspan_pool *pool, enum hspan_stock kind)
 {
 	unsigned long nr = 0;
 	int nid;
 
 	for (nid = 0; nid < nr_node_ids; nid++)
-		nr += READ_ONCE(pool->nodes[nid].nr_clean);
+		nr += hspan_stock_nr(&pool->nodes[nid].stock[kind]);
 	return nr;
+}
+
+/* Of either kind. */
+unsigned long hspan_pool_nr_clean(struct hspan_pool *pool)
+{
+	unsigned long nr = 0;
+	int nid, kind;
+
+	for (nid = 0; nid < nr_node_ids; nid++)
+		for (kind = 0; kind < HSPAN_NR_STOCKS; kind++)
+			nr += READ_ONCE(pool->nodes[nid].stock[kind].nr_clean);
+	return nr;
+}
+
+/* The thread has been stopped, and no arena is left. */
+void hspan_pool_exit(struct hspan_pool *pool)
+{
+	int kind;
+
+	for (kind = 0; kind < HSPAN_NR_STOCKS; kind++)
+		hspan_pool_drain(pool, kind, 0, ULONG_MAX);
+	WARN_ON_ONCE(atomic_long_read(&pool->in_use));
+	kfree(pool->nodes);
+	pool->nodes = NULL;
 }

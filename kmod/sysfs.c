@@ -76,6 +76,42 @@ static ssize_t high_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(high);
 
+static ssize_t low_show(struct device *dev, struct device_attribute *attr,
+			char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", READ_ONCE(hspan_pool.low));
+}
+
+static ssize_t low_store(struct device *dev, struct device_attribute *attr,
+			 const char *buf, size_t count)
+{
+	unsigned long low;
+	int err;
+
+	err = kstrtoul(buf, 0, &low);
+	if (err)
+		return err;
+	hspan_poolthread_set_low(&hspan_pool, low);
+	return count;
+}
+static DEVICE_ATTR_RW(low);
+
+static ssize_t free_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%lu\n",
+			  hspan_pool_nr_free(&hspan_pool, HSPAN_STOCK_FREE));
+}
+static DEVICE_ATTR_RO(free);
+
+static ssize_t reserved_free_show(struct device *dev,
+				  struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n",
+			  hspan_pool_nr_free(&hspan_pool, HSPAN_STOCK_RESERVE));
+}
+static DEVICE_ATTR_RO(reserved_free);
+
 static ssize_t zeroed_show(struct device *dev, struct device_attribute *attr,
 			   char *buf)
 {
@@ -93,16 +129,19 @@ static ssize_t _name##_show(struct device *dev,				\
 }									\
 static DEVICE_ATTR_RO(_name)
 
-HSPAN_POOL_ATTR(free, free);
+HSPAN_POOL_ATTR(reserved, nr_reserved);
 HSPAN_POOL_ATTR(allocated, nr_allocated);
 HSPAN_POOL_ATTR(returned, nr_freed);
 HSPAN_POOL_ATTR(recycled, nr_recycled);
 HSPAN_POOL_ATTR(cleared, nr_zeroed);
+HSPAN_POOL_ATTR(prepared, nr_prepared);
+HSPAN_POOL_ATTR(prefilled, nr_prefilled);
 HSPAN_POOL_ATTR(lost, nr_lost);
 HSPAN_POOL_ATTR(failed, nr_failed);
 HSPAN_POOL_ATTR(poisoned, nr_poisoned);
 
 static struct attribute *hspan_pool_attrs[] = {
+	&dev_attr_low.attr,
 	&dev_attr_high.attr,
 	&dev_attr_free.attr,
 	&dev_attr_zeroed.attr,
@@ -110,6 +149,10 @@ static struct attribute *hspan_pool_attrs[] = {
 	&dev_attr_returned.attr,
 	&dev_attr_recycled.attr,
 	&dev_attr_cleared.attr,
+	&dev_attr_prepared.attr,
+	&dev_attr_prefilled.attr,
+	&dev_attr_reserved.attr,
+	&dev_attr_reserved_free.attr,
 	&dev_attr_lost.attr,
 	&dev_attr_failed.attr,
 	&dev_attr_poisoned.attr,

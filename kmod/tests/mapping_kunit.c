@@ -195,7 +195,7 @@ static void released_block_is_unmapped(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, t->arena->slots[0]);
 	KUNIT_EXPECT_NULL(test, folio->mapping);
 	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->pool.free), 1L);
+	KUNIT_EXPECT_EQ(test, hspan_pool_nr_free(&t->pool, HSPAN_STOCK_FREE), 1UL);
 	KUNIT_EXPECT_EQ(test, get_user(byte, p + 12345), -EFAULT);
 
 	get_blocks(test, 1, &span);
@@ -219,7 +219,7 @@ static void used_block_is_not_recycled(struct kunit *test)
 	put_blocks(test, &span);
 	KUNIT_EXPECT_EQ(test, hspan_heap_release(t->arena->heap, 1), 1);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->pool.nr_lost), 1L);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->pool.free), 0L);
+	KUNIT_EXPECT_EQ(test, hspan_pool_nr_free(&t->pool, HSPAN_STOCK_FREE), 0UL);
 	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
 	KUNIT_EXPECT_NULL(test, folio->mapping);
 	KUNIT_EXPECT_EQ(test, *(u8 *)folio_address(folio), 0xa5);

@@ -103,6 +103,28 @@ test_attributes()
 	check 'no limit of nothing' refused_store default_limit 0
 	check 'counters cannot be written' refused_store pool/lost 1
 	check 'the mark is as it was' is pool/high 64
+	check 'no word is a low mark' refused_store pool/low some
+}
+
+# Loads it anew with a reserve, twice: all of it, and more than there is.
+test_reserve()
+{
+	file=/vm/modules/hugespan.ko
+	rmmod hugespan
+	insmod $file reserve=7 pool_high=1
+	check 'a reserve is kept' is pool/reserved 7
+	check 'it waits' is pool/reserved_free 7
+	start_hold 5
+	check 'and is used' is pool/reserved_free 2
+	check 'instead of other memory' is pool/allocated 7
+	stop_hold
+	check 'and comes back' is pool/reserved_free 7
+	echo 0 >$sys/pool/high
+	check 'whatever the high mark' is pool/reserved_free 7
+	rmmod hugespan
+	insmod $file reserve=100000
+	check 'a reserve larger than memory is cut' \
+		[ "$(cat $sys/pool/reserved)" -lt 100000 ]
 }
 
 test_cgroup()
@@ -130,7 +152,7 @@ test_cgroup()
 	rmdir $cg
 }
 
-echo "1..$(if [ -e /sys/fs/cgroup/cgroup.procs ]; then echo 22; else echo 14; fi)"
+echo "1..$(if [ -e /sys/fs/cgroup/cgroup.procs ]; then echo 30; else echo 22; fi)"
 echo '+memory' 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control
 default_high=$(cat $sys/pool/high)
 echo 0 >$sys/pool/high
@@ -139,5 +161,6 @@ test_busy
 test_attributes
 [ ! -e /sys/fs/cgroup/cgroup.procs ] || test_cgroup
 echo "$default_high" >$sys/pool/high
+test_reserve
 check 'gone when unused' rmmod hugespan
 exit $bad
