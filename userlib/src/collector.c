@@ -268,7 +268,7 @@ static void move_sweepgen(void)
 /* Give back whole blocks beyond what the next cycle is going to need. */
 static void scavenge(void)
 {
-	uint64_t held = (uint64_t)hs.space.control->blocks_held;
+	uint64_t held = hs_load(&hs.space.control->blocks_held);
 	uint64_t keep = hs_pacer_retain();
 	int64_t n;
 

@@ -350,7 +350,7 @@ HS_EXPORT int hspan_shutdown(void)
 		ret = -ENOENT;
 		goto out;
 	}
-	pthread_mutex_lock(&hs.threads_lock);
+	hs_lock_threads();
 	if (hs.nr_threads == (hs_tls.self != &hs_nobody))
 		ret = 0;
 	pthread_mutex_unlock(&hs.threads_lock);

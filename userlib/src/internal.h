@@ -76,6 +76,23 @@
 #define hs_add(p, v) __atomic_add_fetch(p, v, __ATOMIC_RELAXED)
 #define hs_sub(p, v) __atomic_sub_fetch(p, v, __ATOMIC_RELAXED)
 
+/*
+ * ThreadSanitizer puts signals off to a call that it knows, and shows the
+ * handler registers from when the signal came.  So under it a thread looks for
+ * a handshake of its own accord whenever it leaves a critical section, and a
+ * handler goes by where it stands itself.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define HS_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HS_TSAN 1
+#endif
+#endif
+#ifndef HS_TSAN
+#define HS_TSAN 0
+#endif
+
 #define HS_NO_SPAN UINT32_MAX
 #define HS_STRUCT_MOST 4096 /* a struct_size above this was never set */
 #define HS_NREGS 32
@@ -232,7 +249,7 @@ static inline void hs_leave(void)
 	hs_compiler_barrier();
 	hs_tls.critical--;
 	hs_compiler_barrier();
-	if (unlikely(hs_tls.deferred) && !hs_tls.critical)
+	if (unlikely(hs_tls.deferred || HS_TSAN) && !hs_tls.critical)
 		hs_deferred_handshake();
 }
 
@@ -256,7 +273,7 @@ static inline void hs_end_slow(void)
 
 static inline uint32_t hs_sweepgen(void)
 {
-	return hs.space.control->sweepgen;
+	return hs_load_acquire(&hs.space.control->sweepgen);
 }
 
 /* init.c */
@@ -264,6 +281,7 @@ int hs_ensure_init(void);
 
 /* thread.c */
 struct hs_thread *hs_thread_join(void);
+void hs_lock_threads(void);
 void hs_park(const uintptr_t *saved, size_t n);
 
 /* handshake.c */

@@ -4,6 +4,7 @@
  * and registers are.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -104,17 +105,30 @@ static bool signal_blocked(void)
 /* A thread that joins while a mark phase runs starts as if it had acked all. */
 static void catch_up(struct hs_thread *t)
 {
-	t->barrier = hs.marking;
-	t->black_gen = hs.black_gen;
-	if (!hs.marking || t->black_gen != hs_sweepgen())
+	t->barrier = hs_load(&hs.marking);
+	t->black_gen = hs_load_acquire(&hs.black_gen);
+	if (!t->barrier || t->black_gen != hs_sweepgen())
 		return;
 	hs_shade_words(t, t->sp, t->stack_hi);
 	hs_barrier_flush(t);
 }
 
+/* Whoever takes part must be able to ack while it waits: see HS_TSAN. */
+void hs_lock_threads(void)
+{
+	if (!HS_TSAN) {
+		pthread_mutex_lock(&hs.threads_lock);
+		return;
+	}
+	while (pthread_mutex_trylock(&hs.threads_lock)) {
+		hs_handshake_poll(hs_tls.self);
+		sched_yield();
+	}
+}
+
 static void link_thread(struct hs_thread *t)
 {
-	pthread_mutex_lock(&hs.threads_lock);
+	hs_lock_threads();
 	hs_enter();
 	t->done = hs_handshake_current();
 	t->next = hs.threads;
@@ -130,7 +144,7 @@ static void link_thread(struct hs_thread *t)
 
 static void unlink_thread(struct hs_thread *t)
 {
-	pthread_mutex_lock(&hs.threads_lock);
+	hs_lock_threads();
 	hs_enter();
 	hs_cache_flush(t, false, false);
 	hs_pacer_settle(t);
