@@ -100,6 +100,13 @@ int heap_teardown(void **state)
 	return hspan_shutdown();
 }
 
+int used_signal(void)
+{
+	const char *text = getenv("HUGESPAN_SIGNAL");
+
+	return text ? atoi(text) : SIGURG;
+}
+
 void clean_environment(void)
 {
 	static const char *const names[] = { "BACKEND", "PERCENT", "MARKERS", "DEBUG", "TRACE",

@@ -100,9 +100,18 @@ int in_child(int (*fn)(const void *arg), const void *arg);
 		}                                                                  \
 	} while (0)
 
+/* A pointer that another thread stored with hspan_store_release() or such. */
+static inline void *load(void *slot)
+{
+	return __atomic_load_n((void **)slot, __ATOMIC_ACQUIRE);
+}
+
 /* Setup and teardown of a group: a heap that collects when asked only. */
 int heap_setup(void **state);
 int heap_teardown(void **state);
+
+/* The signal that handshakes use. */
+int used_signal(void);
 
 /* The environment's HUGESPAN_* variables, all gone. */
 void clean_environment(void);

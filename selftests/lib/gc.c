@@ -253,9 +253,9 @@ static void *churn(void *arg)
 		void **p = hspan_alloc(16 + next_random(&seed) % 2000);
 
 		must(p);
-		hspan_store(p, root[next_random(&seed) % 128]);
+		hspan_store(p, load(&root[next_random(&seed) % 128]));
 		if (next_random(&seed) % 64)
-			hspan_store(&root[next_random(&seed) % 128], p);
+			hspan_store_release(&root[next_random(&seed) % 128], p);
 		else
 			hspan_clear(root, sizeof(root));
 	}

@@ -49,7 +49,7 @@ static void *with_signal_blocked(void *arg)
 
 	(void)arg;
 	sigemptyset(&set);
-	sigaddset(&set, SIGURG);
+	sigaddset(&set, used_signal());
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	must(hspan_thread_register() == -EDEADLK);
 	errno = 0;
@@ -66,8 +66,6 @@ static void blocked_signal(void **state)
 	pthread_t t;
 
 	(void)state;
-	if (getenv("HUGESPAN_SIGNAL"))
-		skip();
 	must(pthread_create(&t, NULL, with_signal_blocked, NULL) == 0);
 	pthread_join(t, NULL);
 }
@@ -127,8 +125,9 @@ static void *mayfly(void *arg)
 		void **p = hspan_alloc(16 + next_random(&seed) % 200);
 
 		must(p && !p[0]);
-		hspan_store(p, root[next_random(&seed) % 64]);
-		hspan_store(&root[next_random(&seed) % 64], next_random(&seed) % 8 ? p : NULL);
+		hspan_store(p, load(&root[next_random(&seed) % 64]));
+		hspan_store_release(&root[next_random(&seed) % 64],
+				    next_random(&seed) % 8 ? p : NULL);
 	}
 	if ((uintptr_t)arg % 3 == 0)
 		must(hspan_thread_unregister() == 0);
@@ -207,7 +206,7 @@ static void *parker(void *arg)
 	ssize_t n;
 
 	mine[5] = 4711;
-	*h = hide(mine);
+	__atomic_store_n(h, hide(mine), __ATOMIC_RELEASE);
 	hspan_thread_park();
 	n = read(parked_pipe[0], &c, 1);
 	hspan_thread_unpark();
@@ -268,6 +267,8 @@ static void long_system_calls(void **state)
 	pthread_t t;
 
 	(void)state;
+	if (UNDER_TSAN)
+		return; /* it delivers no signal in read() */
 	must(pipe(parked_pipe) == 0);
 	must(pthread_create(&t, NULL, long_call, said) == 0);
 	while (!__atomic_load_n(&said[0], __ATOMIC_ACQUIRE))
@@ -402,14 +403,14 @@ static void raised_stack_limit(void **state)
 }
 
 /* The program's own handler, on its own alternate stack, for a while. */
-static volatile sig_atomic_t handled;
+static int handled;
 
 static void slow_handler(int sig)
 {
 	(void)sig;
 	for (volatile int i = 0; i < 20000; i++)
 		;
-	handled++;
+	__atomic_add_fetch(&handled, 1, __ATOMIC_RELAXED);
 }
 
 static void *handles_signals(void *arg)

@@ -135,7 +135,7 @@ static void link_thread(struct hs_thread *t)
 	if (t->next)
 		t->next->prev = t;
 	hs.threads = t;
-	hs.nr_threads++;
+	hs_add(&hs.nr_threads, 1); /* statistics look without the lock */
 	hs_tls.self = t;
 	catch_up(t);
 	hs_leave();
@@ -157,7 +157,7 @@ static void unlink_thread(struct hs_thread *t)
 		hs.threads = t->next;
 	if (t->next)
 		t->next->prev = t->prev;
-	hs.nr_threads--;
+	hs_sub(&hs.nr_threads, 1);
 	hs_tls.self = &hs_nobody;
 	hs_tls.deferred = 0;
 	hs_leave();
