@@ -67,6 +67,23 @@ static bool is_pointer(const struct hs_object *o, const uintptr_t *p)
 	return !hs.typed || o->span_class >> 1 == 1 || !(hs_plane1(o->page)[i >> 6] >> (i & 63) & 1);
 }
 
+/*
+ * An int spilled over the lower half of what was a pointer makes a new one,
+ * out of nothing, 4 GiB aligned but for the int: it proves nothing.
+ */
+static bool credible(uintptr_t word)
+{
+	return (uint32_t)word >= HSPAN_BLOCK_SIZE;
+}
+
+__attribute__((no_sanitize("address", "thread")))
+static void visit_stack(uintptr_t lo, uintptr_t hi)
+{
+	for (uintptr_t *p = (uintptr_t *)(lo & ~7ul); p < (uintptr_t *)hi; p++)
+		if (credible(*(volatile uintptr_t *)p))
+			visit(*(volatile uintptr_t *)p, (uintptr_t)p);
+}
+
 __attribute__((no_sanitize("address", "thread")))
 static void visit_range(uintptr_t lo, uintptr_t hi)
 {
@@ -106,11 +123,11 @@ static void visit_thread(const struct hs_thread *t)
 
 	check.source = "a register";
 	if (!t->user_sp)
-		visit_range((uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
+		visit_stack((uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
 	visit_objects();
 	check.source = "a stack";
 	if (sp >= t->stack_lo && sp < t->stack_hi)
-		visit_range(sp, t->stack_hi);
+		visit_stack(sp, t->stack_hi);
 	visit_objects();
 }
 
