@@ -439,6 +439,11 @@ static void *handles_signals(void *arg)
 	return NULL;
 }
 
+static bool is_handled(void)
+{
+	return __atomic_load_n(&handled, __ATOMIC_RELAXED) > 0;
+}
+
 static void signal_handlers_on_their_own_stack(void **state)
 {
 	struct sigaction sa = { .sa_handler = slow_handler, .sa_flags = SA_ONSTACK }, old;
@@ -449,7 +454,7 @@ static void signal_handlers_on_their_own_stack(void **state)
 	sigaction(SIGUSR1, &sa, &old);
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
 		must(pthread_create(&t[i], NULL, handles_signals, NULL) == 0);
-	for (int i = 0; i < EFFORT(100); i++)
+	for (int i = 0; i < EFFORT(100) || (!is_handled() && i < 2000); i++)
 		hspan_gc();
 	stop(1);
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
