@@ -334,9 +334,11 @@ HS_EXPORT int hspan_init(const struct hspan_options *options)
 {
 	int ret = make_once(options);
 
-	if (ret)
+	if (ret || hs_thread_join())
 		return ret;
-	return hs_thread_join() ? 0 : -errno;
+	ret = -errno;
+	hspan_shutdown();
+	return ret;
 }
 
 HS_EXPORT int hspan_shutdown(void)
