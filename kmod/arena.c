@@ -10,7 +10,9 @@
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
+#include <linux/poll.h>
 #include <linux/pseudo_fs.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 
 #include "hugespan.h"
@@ -22,9 +24,9 @@
 static struct vfsmount *hspan_mnt;
 static int hspan_mnt_count;
 
-/* Arenas that exist, for counting; see the lock order for the mutex. */
+/* Arenas that exist, for counting; see the lock order. */
 static LIST_HEAD(hspan_arenas);
-static DEFINE_MUTEX(hspan_arenas_lock);
+static DECLARE_RWSEM(hspan_arenas_lock);
 static unsigned long hspan_nr_arenas;
 
 static atomic64_t hspan_arena_last_id = ATOMIC64_INIT(0);
@@ -113,18 +115,19 @@ static int hspan_arena_init_heap(struct hspan_arena *arena, u64 limit)
 
 static void hspan_arena_link(struct hspan_arena *arena)
 {
-	mutex_lock(&hspan_arenas_lock);
+	down_write(&hspan_arenas_lock);
 	list_add_tail(&arena->node, &hspan_arenas);
 	hspan_nr_arenas++;
-	mutex_unlock(&hspan_arenas_lock);
+	hspan_heap_set_pressure(arena->heap, hspan_pressure_level());
+	up_write(&hspan_arenas_lock);
 }
 
 static void hspan_arena_unlink(struct hspan_arena *arena)
 {
-	mutex_lock(&hspan_arenas_lock);
+	down_write(&hspan_arenas_lock);
 	list_del(&arena->node);
 	hspan_nr_arenas--;
-	mutex_unlock(&hspan_arenas_lock);
+	up_write(&hspan_arenas_lock);
 }
 
 /**
@@ -152,6 +155,7 @@ struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 	spin_lock_init(&arena->slot_lock);
 	xa_init_flags(&arena->side, XA_FLAGS_ACCOUNT);
 	ida_init(&arena->client_ids);
+	init_waitqueue_head(&arena->wait);
 
 	arena->slots = kvcalloc(arena->nr_blocks, sizeof(*arena->slots),
 				GFP_KERNEL_ACCOUNT);
@@ -195,6 +199,68 @@ static void hspan_arena_free(struct kref *ref)
 	kfree(arena);
 }
 
+/* Free blocks of all arenas; 0 if that cannot be found out without waiting. */
+unsigned long hspan_arenas_nr_free(void)
+{
+	struct hspan_arena *arena;
+	unsigned long nr = 0;
+
+	if (!down_read_trylock(&hspan_arenas_lock))
+		return 0;
+	list_for_each_entry(arena, &hspan_arenas, node)
+		nr += hspan_heap_nr_free(arena->heap);
+	up_read(&hspan_arenas_lock);
+	return nr;
+}
+
+/**
+ * hspan_arenas_try_release() - give arenas' free blocks to the system
+ * @nr: at most this many
+ *
+ * For the shrinker: waits for no lock that may be held where memory is
+ * allocated.  Any number of CPUs may be at it: one that found no block because
+ * another is busy taking them would go on to the OOM killer.
+ *
+ * Return: how many went.
+ */
+unsigned long hspan_arenas_try_release(unsigned long nr)
+{
+	struct hspan_arena *arena;
+	unsigned long done = 0;
+
+	if (!down_read_trylock(&hspan_arenas_lock))
+		return 0;
+	list_for_each_entry(arena, &hspan_arenas, node) {
+		if (done == nr)
+			break;
+		done += hspan_heap_try_release(arena->heap, nr - done);
+	}
+	up_read(&hspan_arenas_lock);
+	return done;
+}
+
+/**
+ * hspan_arenas_press() - tell all clients how short memory is
+ * @level: the level from now on
+ * @asked: memory was asked for since the last call: wake who polls, and give
+ *	what CPU caches keep to whoever can use it
+ */
+void hspan_arenas_press(unsigned int level, bool asked)
+{
+	struct hspan_arena *arena;
+
+	down_read(&hspan_arenas_lock);
+	list_for_each_entry(arena, &hspan_arenas, node) {
+		hspan_heap_set_pressure(arena->heap, level);
+		if (!asked)
+			continue;
+		hspan_heap_flush(arena->heap);
+		atomic_inc(&arena->nr_pressed);
+		wake_up_poll(&arena->wait, EPOLLPRI);
+	}
+	up_read(&hspan_arenas_lock);
+}
+
 void hspan_arena_put(struct hspan_arena *arena)
 {
 	kref_put(&arena->ref, hspan_arena_free);
@@ -217,6 +283,7 @@ static struct hspan_client *hspan_client_create(struct hspan_arena *arena)
 	kref_get(&arena->ref);
 	client->arena = arena;
 	client->id = id;
+	atomic_set(&client->nr_pressed, atomic_read(&arena->nr_pressed));
 	atomic_inc(&arena->nr_clients);
 	trace_hugespan_client_open(arena->id, client->id);
 	return client;
@@ -301,12 +368,24 @@ static int hspan_arena_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* EPOLLPRI once for each period in which the machine needed memory. */
+static __poll_t hspan_arena_poll(struct file *file, poll_table *wait)
+{
+	struct hspan_client *client = file->private_data;
+	int now;
+
+	poll_wait(file, &client->arena->wait, wait);
+	now = atomic_read(&client->arena->nr_pressed);
+	return atomic_xchg(&client->nr_pressed, now) != now ? EPOLLPRI : 0;
+}
+
 const struct file_operations hspan_arena_fops = {
 	.owner = THIS_MODULE,
 	.release = hspan_arena_release,
 	.unlocked_ioctl = hspan_arena_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = hspan_mmap,
+	.poll = hspan_arena_poll,
 	.get_unmapped_area = thp_get_unmapped_area,
 	.show_fdinfo = hspan_show_fdinfo,
 	.llseek = noop_llseek,

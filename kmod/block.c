@@ -28,15 +28,14 @@ static int hspan_block_get(struct hspan_heap *heap, u32 block)
 }
 
 /*
- * Take the folio out of its slot and out of all page tables.  Returns whether
- * the owner's reference is the only one left.
+ * Take the locked folio out of its slot and out of all page tables, and unlock
+ * it.  Returns whether the owner's reference is the only one left.
  */
 static bool hspan_block_detach(struct hspan_arena *arena, u32 block,
 			       struct folio *folio)
 {
 	bool alone;
 
-	folio_lock(folio);
 	spin_lock(&arena->slot_lock);
 	arena->slots[block] = NULL;
 	spin_unlock(&arena->slot_lock);
@@ -54,17 +53,47 @@ static void hspan_block_put(struct hspan_heap *heap, u32 block)
 {
 	struct hspan_arena *arena = hspan_heap_priv(heap);
 	struct folio *folio = arena->slots[block]; /* only we empty it */
+	struct hspan_side_bits bits;
 	bool alone;
 
 	if (WARN_ON_ONCE(!folio))
 		return;
+	folio_lock(folio);
 	alone = hspan_block_detach(arena, block, folio);
 	trace_hugespan_block_put(arena->id, block, alone);
 	if (alone)
 		hspan_pool_put(arena->pool, folio);
 	else
 		hspan_pool_forget(arena->pool, folio);
-	hspan_side_drop_bits(arena, block);
+	hspan_side_lock_bits(arena, block, false, &bits);
+	hspan_side_drop_bits(arena, block, &bits);
+}
+
+/*
+ * For the shrinker.  A fault that is under way may hold the folio's or a page's
+ * lock and be what needs the memory, so none of them is waited for.
+ */
+static bool hspan_block_try_put(struct hspan_heap *heap, u32 block)
+{
+	struct hspan_arena *arena = hspan_heap_priv(heap);
+	struct folio *folio = arena->slots[block]; /* only we empty it */
+	struct hspan_side_bits bits;
+	bool alone;
+
+	if (WARN_ON_ONCE(!folio) || !folio_trylock(folio))
+		return false;
+	if (!hspan_side_lock_bits(arena, block, true, &bits)) {
+		folio_unlock(folio);
+		return false;
+	}
+	alone = hspan_block_detach(arena, block, folio);
+	trace_hugespan_block_put(arena->id, block, alone);
+	if (alone)
+		hspan_pool_give(arena->pool, folio);
+	else
+		hspan_pool_forget(arena->pool, folio);
+	hspan_side_drop_bits(arena, block, &bits);
+	return true;
 }
 
 static u32 *hspan_block_page_map(struct hspan_heap *heap, u32 block)
@@ -85,4 +114,5 @@ const struct hspan_heap_ops hspan_arena_heap_ops = {
 	.block_get = hspan_block_get,
 	.page_map = hspan_block_page_map,
 	.block_put = hspan_block_put,
+	.block_try_put = hspan_block_try_put,
 };

@@ -9,6 +9,8 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
@@ -64,5 +66,46 @@ static inline bool hspan_folio_charged_here(struct folio *folio)
 	return true;
 #endif
 }
+
+/* A shrinker that is registered, or NULL. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+static inline struct shrinker *
+hspan_shrinker_start(const struct shrinker *from)
+{
+	struct shrinker *shrinker = kmemdup(from, sizeof(*from), GFP_KERNEL);
+
+	if (shrinker && register_shrinker(shrinker, "hugespan")) {
+		kfree(shrinker);
+		shrinker = NULL;
+	}
+	return shrinker;
+}
+
+static inline void hspan_shrinker_stop(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+	kfree(shrinker);
+}
+#else
+static inline struct shrinker *
+hspan_shrinker_start(const struct shrinker *from)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "hugespan");
+
+	if (shrinker) {
+		shrinker->count_objects = from->count_objects;
+		shrinker->scan_objects = from->scan_objects;
+		shrinker->batch = from->batch;
+		shrinker->seeks = from->seeks;
+		shrinker_register(shrinker);
+	}
+	return shrinker;
+}
+
+static inline void hspan_shrinker_stop(struct shrinker *shrinker)
+{
+	shrinker_free(shrinker);
+}
+#endif
 
 #endif /* _HUGESPAN_COMPAT_H */

@@ -44,7 +44,8 @@
  *	    hspan_arena.slot_lock
  *	    hspan_arena.side (xa_lock)
  *	    hspan_pool_node.lock
- *	hspan_arenas_lock			alone
+ *	hspan_arenas_lock			under reclaim only by trylock
+ *	  folio lock, page lock			there, too, only by trylock
  *	hspan_pool.preparing -> hspan_pool_node.lock
  *
  * The last four are leaves: nothing is taken and nothing sleeps under them.
@@ -165,6 +166,7 @@ int hspan_pool_init(struct hspan_pool *pool, unsigned long high);
 void hspan_pool_exit(struct hspan_pool *pool);
 struct folio *hspan_pool_take(struct hspan_pool *pool);
 void hspan_pool_put(struct hspan_pool *pool, struct folio *folio);
+void hspan_pool_give(struct hspan_pool *pool, struct folio *folio);
 void hspan_pool_forget(struct hspan_pool *pool, struct folio *folio);
 unsigned long hspan_pool_shrink(struct hspan_pool *pool, unsigned long nr);
 void hspan_pool_set_high(struct hspan_pool *pool, unsigned long high);
@@ -207,6 +209,8 @@ void hspan_poolthread_set_low(struct hspan_pool *pool, unsigned long low);
  * @client_ids: numbers of open clients; locks itself
  * @nr_clients: open clients
  * @faults: page faults of the data region
+ * @wait: clients that poll
+ * @nr_pressed: periods in which memory was asked for while they could poll
  */
 struct hspan_arena {
 	struct kref ref;
@@ -224,16 +228,20 @@ struct hspan_arena {
 	struct ida client_ids;
 	atomic_t nr_clients;
 	atomic64_t faults;
+	wait_queue_head_t wait;
+	atomic_t nr_pressed;
 };
 
 /**
  * struct hspan_client - one open file of an arena; what file->private_data is
  * @arena: holds a reference; set once
  * @id: holder number in the heap, from 1; set once
+ * @nr_pressed: the arena's, when a poll last told of it
  */
 struct hspan_client {
 	struct hspan_arena *arena;
 	u32 id;
+	atomic_t nr_pressed;
 };
 
 extern const struct file_operations hspan_arena_fops;
@@ -246,7 +254,18 @@ int hspan_client_fd(struct hspan_arena *arena, unsigned int fd_flags);
 void hspan_arena_stats(struct hspan_arena *arena,
 		       struct hspan_arena_stats *st);
 unsigned long hspan_arenas_count(void);
+unsigned long hspan_arenas_nr_free(void);
+unsigned long hspan_arenas_try_release(unsigned long nr);
+void hspan_arenas_press(unsigned int level, bool asked);
 extern unsigned long hspan_default_limit;
+
+/* ---- pressure.c: when the machine needs memory ---- */
+
+extern atomic_long_t hspan_nr_reclaimed;
+
+int hspan_pressure_start(void);
+void hspan_pressure_stop(void);
+unsigned int hspan_pressure_level(void);
 
 /* ---- mapping.c: regions and page faults ---- */
 
@@ -267,7 +286,27 @@ int hspan_mmap(struct file *file, struct vm_area_struct *vma);
 
 struct page *hspan_side_get(struct hspan_arena *arena, pgoff_t pgoff);
 bool hspan_side_is(struct hspan_arena *arena, pgoff_t pgoff, struct page *page);
-void hspan_side_drop_bits(struct hspan_arena *arena, u32 block);
+
+/* System pages of bits that belong to one block, in each plane. */
+#define HSPAN_BITS_BLOCK_NR	(HSPAN_BITS_BLOCK >> PAGE_SHIFT)
+
+/**
+ * struct hspan_side_bits - locked pages of one block's bits
+ * @nr: how many
+ * @pages: with a reference each, besides the xarray's
+ * @pgoff: where they are
+ */
+struct hspan_side_bits {
+	unsigned int nr;
+	struct page *pages[HSPAN_BITS_PLANES * HSPAN_BITS_BLOCK_NR];
+	pgoff_t pgoff[HSPAN_BITS_PLANES * HSPAN_BITS_BLOCK_NR];
+};
+
+bool hspan_side_lock_bits(struct hspan_arena *arena, u32 block, bool try,
+			  struct hspan_side_bits *bits);
+void hspan_side_unlock_bits(struct hspan_side_bits *bits);
+void hspan_side_drop_bits(struct hspan_arena *arena, u32 block,
+			  struct hspan_side_bits *bits);
 void hspan_side_free(struct hspan_arena *arena);
 
 /* ---- block.c: what the heap asks of its arena ---- */

@@ -85,11 +85,16 @@ static int __init hspan_init(void)
 	err = hspan_poolthread_start(&hspan_pool);
 	if (err)
 		goto out_exit_pool;
-	err = misc_register(&hspan_miscdev);
+	err = hspan_pressure_start();
 	if (err)
 		goto out_stop_thread;
+	err = misc_register(&hspan_miscdev);
+	if (err)
+		goto out_stop_pressure;
 	return 0;
 
+out_stop_pressure:
+	hspan_pressure_stop();
 out_stop_thread:
 	hspan_poolthread_stop(&hspan_pool);
 out_exit_pool:
@@ -100,6 +105,7 @@ out_exit_pool:
 static void __exit hspan_exit(void)
 {
 	misc_deregister(&hspan_miscdev);
+	hspan_pressure_stop();
 	hspan_poolthread_stop(&hspan_pool);
 	hspan_pool_exit(&hspan_pool);
 }

@@ -316,6 +316,25 @@ void hspan_pool_put(struct hspan_pool *pool, struct folio *folio)
 }
 
 /**
+ * hspan_pool_give() - take a block back and pass it on to the system
+ * @pool: the pool
+ * @folio: unmapped, and the caller's reference is the only one
+ *
+ * One of the reserve waits here, like after hspan_pool_put().
+ */
+void hspan_pool_give(struct hspan_pool *pool, struct folio *folio)
+{
+	if (hspan_block_kind(folio) == HSPAN_STOCK_RESERVE) {
+		hspan_pool_put(pool, folio);
+		return;
+	}
+	atomic_long_dec(&pool->in_use);
+	folio_clear_dirty(folio);
+	folio_clear_referenced(folio);
+	hspan_pool_free(pool, folio);
+}
+
+/**
  * hspan_pool_forget() - let go of a block that someone else still refers to
  * @pool: the pool
  * @folio: unmapped; whoever drops the last reference frees it

@@ -17,9 +17,6 @@
 
 #include "hugespan.h"
 
-/* System pages of bits that belong to one block, in each plane. */
-#define HSPAN_BITS_BLOCK_NR	(HSPAN_BITS_BLOCK >> PAGE_SHIFT)
-
 static struct page *hspan_side_find(struct hspan_arena *arena, pgoff_t pgoff)
 {
 	struct page *page;
@@ -76,47 +73,93 @@ bool hspan_side_is(struct hspan_arena *arena, pgoff_t pgoff, struct page *page)
 	return xa_load(&arena->side, pgoff) == page;
 }
 
-static void hspan_side_drop(struct hspan_arena *arena, pgoff_t first)
+/* First page of the block's bits in a plane. */
+static pgoff_t hspan_side_bits(struct hspan_arena *arena, u32 block,
+			       unsigned int plane)
 {
-	struct page *pages[HSPAN_BITS_BLOCK_NR];
-	unsigned int i, nr = 0;
+	u64 plane_size = (u64)arena->nr_blocks * HSPAN_BITS_BLOCK;
 
-	for (i = 0; i < HSPAN_BITS_BLOCK_NR; i++) {
-		struct page *page = hspan_side_find(arena, first + i);
+	return (HSPAN_OFF_BITS + plane * plane_size +
+		(u64)block * HSPAN_BITS_BLOCK) >> PAGE_SHIFT;
+}
+
+/* The locked pages of @bits are gone for good. */
+static void hspan_side_erase(struct hspan_arena *arena,
+			     const struct hspan_side_bits *bits)
+{
+	unsigned int i;
+
+	for (i = 0; i < bits->nr; i++)
+		xa_erase(&arena->side, bits->pgoff[i]);
+}
+
+/**
+ * hspan_side_lock_bits() - lock those pages of a block's bits that exist
+ * @arena: the arena
+ * @block: being given back; the caller is the only one to do so
+ * @try: give up rather than wait for one
+ * @bits: filled in, for hspan_side_drop_bits() or hspan_side_unlock_bits()
+ *
+ * Return: false if one is locked by somebody else; none is locked then.
+ */
+bool hspan_side_lock_bits(struct hspan_arena *arena, u32 block, bool try,
+			  struct hspan_side_bits *bits)
+{
+	unsigned int i;
+
+	bits->nr = 0;
+	for (i = 0; i < HSPAN_BITS_PLANES * HSPAN_BITS_BLOCK_NR; i++) {
+		pgoff_t pgoff = hspan_side_bits(arena, block,
+						i / HSPAN_BITS_BLOCK_NR) +
+				i % HSPAN_BITS_BLOCK_NR;
+		struct page *page = hspan_side_find(arena, pgoff);
 
 		if (!page)
 			continue;
-		lock_page(page);
-		xa_erase(&arena->side, first + i);
-		pages[nr++] = page;
+		if (!try) {
+			lock_page(page);
+		} else if (!trylock_page(page)) {
+			put_page(page);
+			hspan_side_unlock_bits(bits);
+			return false;
+		}
+		bits->pages[bits->nr] = page;
+		bits->pgoff[bits->nr++] = pgoff;
 	}
-	if (!nr)
-		return;
-	unmap_mapping_pages(arena->inode->i_mapping, first,
-			    HSPAN_BITS_BLOCK_NR, false);
-	for (i = 0; i < nr; i++) {
-		unlock_page(pages[i]);
-		put_page(pages[i]);	/* ours from hspan_side_find() */
-		put_page(pages[i]);	/* the xarray's */
+	return true;
+}
+
+void hspan_side_unlock_bits(struct hspan_side_bits *bits)
+{
+	unsigned int i;
+
+	for (i = 0; i < bits->nr; i++) {
+		unlock_page(bits->pages[i]);
+		put_page(bits->pages[i]);	/* from hspan_side_find() */
 	}
 }
 
 /**
- * hspan_side_drop_bits() - forget the bits of a block
+ * hspan_side_drop_bits() - forget the bits of a block, and unlock them
  * @arena: the arena
- * @block: being given back; the caller is the only one to do so
+ * @block: the block
+ * @bits: from hspan_side_lock_bits()
  */
-void hspan_side_drop_bits(struct hspan_arena *arena, u32 block)
+void hspan_side_drop_bits(struct hspan_arena *arena, u32 block,
+			  struct hspan_side_bits *bits)
 {
-	u64 plane_size = (u64)arena->nr_blocks * HSPAN_BITS_BLOCK;
-	unsigned int plane;
-	u64 offset;
+	unsigned int plane, i;
 
-	for (plane = 0; plane < HSPAN_BITS_PLANES; plane++) {
-		offset = HSPAN_OFF_BITS + plane * plane_size +
-			 (u64)block * HSPAN_BITS_BLOCK;
-		hspan_side_drop(arena, offset >> PAGE_SHIFT);
-	}
+	if (!bits->nr)
+		return;
+	hspan_side_erase(arena, bits);
+	for (plane = 0; plane < HSPAN_BITS_PLANES; plane++)
+		unmap_mapping_pages(arena->inode->i_mapping,
+				    hspan_side_bits(arena, block, plane),
+				    HSPAN_BITS_BLOCK_NR, false);
+	hspan_side_unlock_bits(bits);
+	for (i = 0; i < bits->nr; i++)
+		put_page(bits->pages[i]);	/* the xarray's */
 }
 
 /* Free every page; nothing maps them and no heap writes them any more. */

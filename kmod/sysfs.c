@@ -45,10 +45,26 @@ static ssize_t default_limit_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(default_limit);
 
+static ssize_t pressure_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%u\n", hspan_pressure_level());
+}
+static DEVICE_ATTR_RO(pressure);
+
+static ssize_t blocks_reclaimed_show(struct device *dev,
+				     struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%ld\n", atomic_long_read(&hspan_nr_reclaimed));
+}
+static DEVICE_ATTR_RO(blocks_reclaimed);
+
 static struct attribute *hspan_attrs[] = {
 	&dev_attr_arenas.attr,
 	&dev_attr_blocks_in_use.attr,
 	&dev_attr_default_limit.attr,
+	&dev_attr_pressure.attr,
+	&dev_attr_blocks_reclaimed.attr,
 	NULL,
 };
 

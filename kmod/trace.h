@@ -169,6 +169,20 @@ TRACE_EVENT(hugespan_pool_shrink,
 	TP_printk("blocks=%lu", __entry->blocks)
 );
 
+TRACE_EVENT(hugespan_pressure,
+	TP_PROTO(unsigned int level, unsigned int asked),
+	TP_ARGS(level, asked),
+	TP_STRUCT__entry(
+		__field(unsigned int, level)
+		__field(unsigned int, asked)
+	),
+	TP_fast_assign(
+		__entry->level = level;
+		__entry->asked = asked;
+	),
+	TP_printk("level=%u asked=%u", __entry->level, __entry->asked)
+);
+
 #endif /* _HUGESPAN_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

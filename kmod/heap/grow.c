@@ -408,6 +408,42 @@ u64 hspan_heap_release(struct hspan_heap *heap, u64 max)
 	return n;
 }
 
+/* It could not be put: it is free again, and held. */
+static void hspan_release_undo(struct hspan_heap *heap, u32 index)
+{
+	struct hspan_block *block = hspan_block(heap, index);
+
+	spin_lock(&heap->lock);
+	WRITE_ONCE(block->held, true);
+	__clear_bit(index, heap->busy);
+	__set_bit(index, heap->free);
+	heap->nr_free++;
+	hspan_fit_set(&heap->fit, index, HSPAN_BLOCK_PAGES);
+	hspan_control_blocks(heap);
+	spin_unlock(&heap->lock);
+}
+
+u64 hspan_heap_try_release(struct hspan_heap *heap, u64 max)
+{
+	u64 n = 0;
+	u32 index;
+
+	while (n < max && hspan_release_begin(heap, &index)) {
+		if (!heap->ops->block_try_put(heap, index)) {
+			hspan_release_undo(heap, index);
+			break;
+		}
+		hspan_release_end(heap, index);
+		n++;
+	}
+	return n;
+}
+
+u32 hspan_heap_nr_free(const struct hspan_heap *heap)
+{
+	return READ_ONCE(heap->nr_free);
+}
+
 void hspan_heap_set_limit(struct hspan_heap *heap, u64 blocks)
 {
 	spin_lock(&heap->lock);

@@ -255,6 +255,14 @@ void hspan_heap_flush(struct hspan_heap *heap)
 	hspan_cpucache_flush(heap);
 }
 
+void hspan_heap_set_pressure(struct hspan_heap *heap, u32 level)
+{
+	struct hspan_control *control = READ_ONCE(heap->control);
+
+	if (control)
+		WRITE_ONCE(control->pressure, level);
+}
+
 u64 hspan_heap_drop_holder(struct hspan_heap *heap, u32 holder)
 {
 	u64 n = 0;

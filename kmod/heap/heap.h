@@ -67,11 +67,15 @@ struct hspan_heap;
  *	stay valid, and are written by the heap, for as long as the heap lives.
  * @block_put: @block has no span and no page map entry left and its memory
  *	may go.  May sleep; no lock held.
+ * @block_try_put: the same without waiting for any lock that a user of the
+ *	block may hold; false = not now.  Only hspan_heap_try_release() calls
+ *	it, and NULL will do where nobody calls that.
  */
 struct hspan_heap_ops {
 	int (*block_get)(struct hspan_heap *heap, u32 block);
 	u32 *(*page_map)(struct hspan_heap *heap, u32 block);
 	void (*block_put)(struct hspan_heap *heap, u32 block);
+	bool (*block_try_put)(struct hspan_heap *heap, u32 block);
 };
 
 /*
@@ -126,6 +130,15 @@ void hspan_heap_flush(struct hspan_heap *heap);
 u64 hspan_heap_release(struct hspan_heap *heap, u64 max);
 
 /*
+ * The same by block_try_put: for callers that may hold locks of their own.  One
+ * block that cannot be put ends it.
+ */
+u64 hspan_heap_try_release(struct hspan_heap *heap, u64 max);
+
+/* Blocks with no span in them, at some moment. */
+u32 hspan_heap_nr_free(const struct hspan_heap *heap);
+
+/*
  * Most blocks the heap may hold.  At the limit a span of more than one block
  * makes the heap release free blocks that are of no use to it.
  */
@@ -149,6 +162,9 @@ void hspan_heap_stats(struct hspan_heap *heap, struct hspan_arena_stats *st);
  */
 void hspan_heap_set_control(struct hspan_heap *heap,
 			    struct hspan_control *control);
+
+/* What the control page shows as pressure. */
+void hspan_heap_set_pressure(struct hspan_heap *heap, u32 level);
 
 /*
  * How many spans of a class a CPU cache keeps, at most 8; takes effect at

@@ -392,6 +392,25 @@ static void ht_case_large_whole_range(struct ht_fixture *f)
 	ht_verify(f);
 }
 
+/* A block that cannot be put stays free, and of use. */
+static void ht_case_release_refused(struct ht_fixture *f)
+{
+	struct hspan_span span = ht_get(f, HT_LARGE, HT_PAGES);
+
+	ht_put(f, span.page, 1);
+	f->fail_puts = 1;
+	HT_ASSERT(f, hspan_heap_try_release(f->heap, ~0ULL) == 0);
+	HT_ASSERT(f, hspan_heap_nr_free(f->heap) == HT_BLOCKS);
+	ht_verify(f);
+	span = ht_get(f, HT_LARGE, HT_PAGES);
+	HT_ASSERT(f, span.flags == HSPAN_SPAN_EMPTY && f->gets == HT_BLOCKS);
+	ht_put(f, span.page, 1);
+	HT_ASSERT(f, hspan_heap_try_release(f->heap, 3) == 3);
+	HT_ASSERT(f, hspan_heap_try_release(f->heap, ~0ULL) == HT_BLOCKS - 3);
+	HT_ASSERT(f, !hspan_heap_nr_free(f->heap));
+	ht_verify(f);
+}
+
 static void ht_case_limit(struct ht_fixture *f)
 {
 	struct hspan_span a, b, span;
@@ -653,6 +672,7 @@ static void ht_case_slots_and_classes(struct ht_fixture *f)
 	X(pages_coalesce)			\
 	X(large_over_blocks)			\
 	X(large_whole_range)			\
+	X(release_refused)			\
 	X(limit)				\
 	X(limit_moves_free_blocks)		\
 	X(small_growth_fails)			\

@@ -42,6 +42,7 @@ static void ht_fail(struct ht_fixture *f, const char *file, int line,
  * @fail_in: how many block_get calls until one fails, 0 = none will
  * @fail_with: its errno
  * @fail_map: page_map calls fail
+ * @fail_puts: how many block_try_put calls fail
  * @wrong: calls that broke the rules of struct hspan_heap_ops
  * @lock: protects what the operations count
  */
@@ -57,6 +58,7 @@ struct ht_fixture {
 	u32 fail_in;
 	int fail_with;
 	bool fail_map;
+	u32 fail_puts;
 	u32 wrong;
 	spinlock_t lock;
 };
@@ -109,10 +111,24 @@ static void ht_block_put(struct hspan_heap *heap, u32 block)
 	spin_unlock(&f->lock);
 }
 
+/* Refuses @fail_puts times, then does it. */
+static bool ht_block_try_put(struct hspan_heap *heap, u32 block)
+{
+	struct ht_fixture *f = hspan_heap_priv(heap);
+
+	if (f->fail_puts) {
+		f->fail_puts--;
+		return false;
+	}
+	ht_block_put(heap, block);
+	return true;
+}
+
 static const struct hspan_heap_ops ht_ops = {
 	.block_get = ht_block_get,
 	.page_map = ht_page_map,
 	.block_put = ht_block_put,
+	.block_try_put = ht_block_try_put,
 };
 
 static inline int ht_init(struct ht_fixture *f, void *test)

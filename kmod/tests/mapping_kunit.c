@@ -5,6 +5,7 @@
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/highmem.h>
+#include <linux/pagemap.h>
 #include <linux/uaccess.h>
 
 #include "../hugespan.h"
@@ -255,6 +256,7 @@ static void side_pages_are_found_again(struct kunit *test)
 {
 	struct mapping_test *t = test->priv;
 	pgoff_t at = HSPAN_OFF_BITS >> PAGE_SHIFT;
+	struct hspan_side_bits bits;
 	struct page *one, *two;
 
 	mapping_start(test);
@@ -264,7 +266,13 @@ static void side_pages_are_found_again(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, one, two);
 	KUNIT_EXPECT_TRUE(test, hspan_side_is(t->arena, at, one));
 	KUNIT_EXPECT_EQ(test, page_count(one), 3);
-	hspan_side_drop_bits(t->arena, 0);
+	KUNIT_ASSERT_TRUE(test, trylock_page(one));
+	KUNIT_EXPECT_FALSE(test, hspan_side_lock_bits(t->arena, 0, true, &bits));
+	KUNIT_EXPECT_EQ(test, page_count(one), 3);
+	unlock_page(one);
+	KUNIT_ASSERT_TRUE(test, hspan_side_lock_bits(t->arena, 0, true, &bits));
+	KUNIT_EXPECT_EQ(test, bits.nr, 1U);
+	hspan_side_drop_bits(t->arena, 0, &bits);
 	KUNIT_EXPECT_FALSE(test, hspan_side_is(t->arena, at, one));
 	KUNIT_EXPECT_EQ(test, page_count(one), 2);
 	put_page(one);

@@ -44,7 +44,11 @@ static void block_put(struct hspan_heap *h, u32 block)
 	(void)block;
 }
 
-static const struct hspan_heap_ops ops = { block_get, page_map, block_put };
+static const struct hspan_heap_ops ops = {
+	.block_get = block_get,
+	.page_map = page_map,
+	.block_put = block_put,
+};
 
 /**
  * struct kind - one thing to measure

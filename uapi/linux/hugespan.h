@@ -67,7 +67,8 @@
 /**
  * struct hspan_control - what the kernel tells every client of an arena
  * @sweepgen: collection cycles so far; starts at 1
- * @pressure: 0 = none, rising with the machine's need of memory
+ * @pressure: the machine's need of memory: 0 = none, 1 = free blocks were taken,
+ *	2 = more is wanted.  poll() tells by POLLPRI that memory was wanted.
  * @nr_unswept: spans on the unswept lists of this sweepgen
  * @blocks_held: blocks that back the arena now
  * @blocks_free: of those, blocks with no span in them
