@@ -87,7 +87,7 @@ static void scan_thread(struct hs_thread *t)
 {
 	hs_shade_words(t, (uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
 	if (t->sp >= t->stack_lo && t->sp < t->stack_hi)
-		hs_shade_words(t, t->sp & ~7ul, t->stack_hi);
+		hs_shade_words(t, hs_scan_from(t), t->stack_hi);
 	if (t->shaded)
 		hs_work_push(t->shaded);
 	t->shaded = NULL;

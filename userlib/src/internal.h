@@ -271,6 +271,18 @@ static inline void hs_end_slow(void)
 	hs_tls.self->user_sp = 0;
 }
 
+/*
+ * Where the scan of a stack begins.  With checkmark some frames below too:
+ * those of the library's that are left when hs_scrub_stack() has cleared what
+ * is under its own.
+ */
+static inline uintptr_t hs_scan_from(const struct hs_thread *t)
+{
+	uintptr_t more = hs.config.debug & HSPAN_DEBUG_CHECKMARK ? 512 : 0;
+
+	return (t->sp - t->stack_lo > more ? t->sp - more : t->sp) & ~7ul;
+}
+
 static inline uint32_t hs_sweepgen(void)
 {
 	return hs_load_acquire(&hs.space.control->sweepgen);

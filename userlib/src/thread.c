@@ -109,7 +109,7 @@ static void catch_up(struct hs_thread *t)
 	t->black_gen = hs_load_acquire(&hs.black_gen);
 	if (!t->barrier || t->black_gen != hs_sweepgen())
 		return;
-	hs_shade_words(t, t->sp, t->stack_hi);
+	hs_shade_words(t, hs_scan_from(t), t->stack_hi);
 	hs_barrier_flush(t);
 }
 
