@@ -159,6 +159,14 @@ static void hspan_stock_del(struct hspan_pool_stock *stock,
 		WRITE_ONCE(stock->nr_dirty, stock->nr_dirty - 1);
 }
 
+/* Room for one more?  Those of the reserve always stay. */
+static bool hspan_stock_has_room(struct hspan_pool *pool, enum hspan_stock kind,
+				 const struct hspan_pool_stock *stock)
+{
+	return kind == HSPAN_STOCK_RESERVE ||
+	       hspan_stock_nr(stock) < READ_ONCE(pool->high);
+}
+
 /* Let the block wait on its node, or give it up if enough do. */
 static void hspan_pool_stock_up(struct hspan_pool *pool, struct folio *folio,
 				bool clean)
@@ -169,8 +177,7 @@ static void hspan_pool_stock_up(struct hspan_pool *pool, struct folio *folio,
 	bool room;
 
 	spin_lock(&node->lock);
-	room = kind == HSPAN_STOCK_RESERVE ||
-	       hspan_stock_nr(stock) < READ_ONCE(pool->high);
+	room = hspan_stock_has_room(pool, kind, stock);
 	if (room)
 		hspan_stock_add(stock, folio, clean);
 	spin_unlock(&node->lock);
@@ -374,14 +381,24 @@ static struct folio *hspan_pool_hand_out(struct hspan_pool_node *node)
 	return folio;
 }
 
-static void hspan_pool_hand_in(struct hspan_pool_node *node,
-			       enum hspan_stock kind)
+/* What was handed out waits again, clean; or is gone, poisoned. */
+static void hspan_pool_hand_in(struct hspan_pool *pool,
+			       struct hspan_pool_node *node,
+			       enum hspan_stock kind, struct folio *folio)
 {
 	struct hspan_pool_stock *stock = &node->stock[kind];
+	bool room = false;
 
 	spin_lock(&node->lock);
 	WRITE_ONCE(stock->nr_in_hand, stock->nr_in_hand - 1);
+	if (folio) {
+		room = hspan_stock_has_room(pool, kind, stock);
+		if (room)
+			hspan_stock_add(stock, folio, true);
+	}
 	spin_unlock(&node->lock);
+	if (folio && !room)
+		hspan_pool_free(pool, folio);
 }
 
 static bool hspan_pool_prepare_node(struct hspan_pool *pool,
@@ -389,17 +406,15 @@ static bool hspan_pool_prepare_node(struct hspan_pool *pool,
 {
 	struct folio *folio = hspan_pool_hand_out(node);
 	enum hspan_stock kind;
-	bool zeroed;
 
 	if (!folio)
 		return false;
 	kind = hspan_block_kind(folio);
-	zeroed = hspan_block_zero(pool, folio);
-	hspan_pool_hand_in(node, kind);
-	if (zeroed) {
+	if (hspan_block_zero(pool, folio))
 		atomic_long_inc(&pool->nr_prepared);
-		hspan_pool_stock_up(pool, folio, true);
-	}
+	else
+		folio = NULL;
+	hspan_pool_hand_in(pool, node, kind, folio);
 	return true;
 }
 
@@ -575,11 +590,16 @@ void hspan_pool_set_high(struct hspan_pool *pool, unsigned long high)
 
 unsigned long hspan_pool_nr_free(struct hspan_pool *pool, enum hspan_stock kind)
 {
+	struct hspan_pool_node *node;
 	unsigned long nr = 0;
 	int nid;
 
-	for (nid = 0; nid < nr_node_ids; nid++)
-		nr += hspan_stock_nr(&pool->nodes[nid].stock[kind]);
+	for (nid = 0; nid < nr_node_ids; nid++) {
+		node = &pool->nodes[nid];
+		spin_lock(&node->lock);
+		nr += hspan_stock_nr(&node->stock[kind]);
+		spin_unlock(&node->lock);
+	}
 	return nr;
 }
 

@@ -26,6 +26,7 @@ static struct {
 	unsigned int white;
 	uint64_t checked;
 	const char *source;
+	const struct hs_thread *thread; /* whose stack or registers, or NULL */
 } check;
 
 static bool see(const struct hs_object *o)
@@ -39,12 +40,20 @@ static bool see(const struct hs_object *o)
 	return true;
 }
 
-static void complain(const struct hs_object *o, uintptr_t where)
+static void complain(const struct hs_object *o, uintptr_t word, uintptr_t where)
 {
-	if (check.white++ < REPORT_MOST)
-		hs_log("hugespan: checkmark: white but reachable: object %p of %zu bytes, "
-		       "from %s at %p\n",
-		       (void *)o->base, hs_object_size(o), check.source, (void *)where);
+	const struct hs_thread *t = check.thread;
+
+	if (check.white++ >= REPORT_MOST)
+		return;
+	hs_log("hugespan: checkmark: white but reachable: object %p of %zu bytes, "
+	       "from %s at %p, which holds %p\n",
+	       (void *)o->base, hs_object_size(o), check.source, (void *)where, (void *)word);
+	if (t)
+		hs_log("hugespan: checkmark: thread %d: state %d, sp %p, the program's %p, "
+		       "stack to %p, allocates the class up to %p\n",
+		       t->tid, t->state, (void *)t->sp, (void *)t->user_sp, (void *)t->stack_hi,
+		       (void *)t->run[o->span_class].end);
 }
 
 static void visit(uintptr_t word, uintptr_t where)
@@ -55,7 +64,7 @@ static void visit(uintptr_t word, uintptr_t where)
 		return;
 	check.checked++;
 	if (!hs_is_marked(&o))
-		complain(&o, where);
+		complain(&o, word, where);
 	if (!(o.span_class & 1))
 		check.stack[check.depth++] = o.base;
 }
@@ -97,6 +106,7 @@ static void visit_objects(void)
 	struct hs_object o;
 
 	check.source = "an object";
+	check.thread = NULL;
 	while (check.depth) {
 		uintptr_t base = check.stack[--check.depth];
 		uintptr_t *end;
@@ -122,10 +132,12 @@ static void visit_thread(const struct hs_thread *t)
 	uintptr_t sp = t->user_sp > t->sp ? t->user_sp : t->sp;
 
 	check.source = "a register";
+	check.thread = t;
 	if (!t->user_sp)
 		visit_stack((uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
 	visit_objects();
 	check.source = "a stack";
+	check.thread = t;
 	if (sp >= t->stack_lo && sp < t->stack_hi)
 		visit_stack(sp, t->stack_hi);
 	visit_objects();
