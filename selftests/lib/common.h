@@ -61,10 +61,16 @@ static inline void *reveal(hidden_t h)
 	return (void *)~h;
 }
 
-/* Is the object still there?  Leaves no trace of its address behind. */
+/*
+ * Which of @n objects are still there?  Asked in a thread that is gone when
+ * this returns, so it leaves no trace of their addresses behind.
+ */
+void look(const hidden_t *h, size_t n, bool *is);
+
+/* Is this one? */
 bool alive(hidden_t h);
 
-/* How many of @n are. */
+/* How many of @n are? */
 size_t count_alive(const hidden_t *h, size_t n);
 
 /*
