@@ -26,9 +26,8 @@ HUGESPAN_KUNIT ?=
 export HUGESPAN_BUILD := $(O)
 SUB := HSPAN_VERSION=$(VERSION) --no-print-directory
 
-.PHONY: all lib module selftests deps run test test-matrix check bench install
-.PHONY: uninstall
-.PHONY: clean help
+.PHONY: all lib module selftests deps run test test-matrix check bench
+.PHONY: bench-kernel install uninstall clean help
 
 all: lib $(if $(KDIR),module)
 
@@ -40,6 +39,7 @@ help:
 	@echo 'make test-matrix  the module on each kernel it supports, a part of make test'
 	@echo 'make check        static checks: warnings, sparse, clang-tidy, house rules'
 	@echo 'make bench        figures'
+	@echo 'make bench-kernel instructions of the module'"'"'s calls and faults; KERNELS="debian..."'
 	@echo 'make lib module   one part; KDIR=... builds the module for another kernel'
 	@echo 'make install      library, header and man pages; PREFIX=$(PREFIX), DESTDIR='
 	@echo 'make uninstall clean'
@@ -81,6 +81,10 @@ check:
 bench:
 	@selftests/deps bench
 	@$(MAKE) -C selftests O=$(O)/selftests $(SUB) run-bench
+
+bench-kernel:
+	@selftests/deps test
+	@$(MAKE) -C selftests O=$(O)/selftests $(SUB) run-bench-kernel
 
 # The module is DKMS's to install: see dkms.conf.
 install: lib
