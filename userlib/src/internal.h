@@ -232,7 +232,39 @@ struct hs_heap {
 
 extern struct hs_heap hs;
 
-void hs_scrub_stack(void);
+#define HS_SCRUB_BYTES (16u << 10)
+
+/*
+ * (checkmark) Clear the dead stack below the calling function, which is no leaf
+ * and so has no red zone there, and the registers that a call may change.  So no
+ * word from before a thread was scanned is read back as if it were new, and no
+ * address that the library reckoned with (the end of a run is the start of some
+ * object) as if the program had it.  It has no frame, for that would be a gap.
+ */
+static inline __attribute__((always_inline)) void hs_scrub_stack(void)
+{
+	uintptr_t room = ((uintptr_t)__builtin_frame_address(0) - hs_tls.self->stack_lo) / 2;
+	uintptr_t size = room < HS_SCRUB_BYTES ? room & ~15ul : HS_SCRUB_BYTES;
+
+#if defined(__x86_64__)
+	__asm__ volatile("movq %%rsp, %%rdi\n\tsubq %%rcx, %%rdi\n\tshrq $3, %%rcx\n\t"
+			 "xorl %%eax, %%eax\n\trep stosq\n\t"
+			 "xorl %%edx, %%edx\n\txorl %%esi, %%esi\n\txorl %%edi, %%edi\n\t"
+			 "xorl %%r8d, %%r8d\n\txorl %%r9d, %%r9d\n\t"
+			 "xorl %%r10d, %%r10d\n\txorl %%r11d, %%r11d\n\t"
+			 "pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpxor %%xmm2, %%xmm2"
+			 : "+c"(size)
+			 :
+			 : "rax", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "xmm1",
+			   "xmm2", "cc", "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("sub x9, sp, %0\n\tmov x10, sp\n"
+			 "1:\tcmp x9, x10\n\tb.hs 2f\n\tstp xzr, xzr, [x9], 16\n\tb 1b\n2:"
+			 :
+			 : "r"(size)
+			 : "x9", "x10", "cc", "memory");
+#endif
+}
 
 /* Critical sections: the thread cannot be scanned or flushed inside. -------- */
 
@@ -272,9 +304,8 @@ static inline void hs_end_slow(void)
 }
 
 /*
- * Where the scan of a stack begins.  With checkmark some frames below too:
- * those of the library's that are left when hs_scrub_stack() has cleared what
- * is under its own.
+ * Where the scan of a stack begins.  With checkmark a bit below, too, where the
+ * frames of the handshake itself have been.
  */
 static inline uintptr_t hs_scan_from(const struct hs_thread *t)
 {

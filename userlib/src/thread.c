@@ -16,39 +16,12 @@
 #include "work.h"
 
 #define ALTSTACK_SIZE (64u << 10)
-#define SCRUB_BYTES (16u << 10)
 #define MAIN_STACK_GAP (128ul << 20) /* the least that Linux leaves below its top */
 
 struct hs_thread hs_nobody = { .barrier = true };
 __thread struct hs_tls hs_tls __attribute__((tls_model("initial-exec"))) = { .self = &hs_nobody };
 
 static pthread_key_t exit_key;
-
-/*
- * (checkmark) Clear the dead stack below the caller, and the registers that a
- * call may change.  So no word from before a thread was scanned is read back
- * as if it were new, and no address that the library reckoned with (the start
- * of a span is one of an object too) as if the program had it.
- */
-__attribute__((noinline)) void hs_scrub_stack(void)
-{
-	uintptr_t room = ((uintptr_t)__builtin_frame_address(0) - hs_tls.self->stack_lo) / 2;
-	size_t size = room < SCRUB_BYTES ? room : SCRUB_BYTES;
-	char dead[size];
-
-	memset(dead, 0, size);
-	__asm__ volatile("" : : "r"(dead) : "memory");
-#if defined(__x86_64__)
-	__asm__ volatile("xorl %%eax, %%eax\n\txorl %%ecx, %%ecx\n\txorl %%edx, %%edx\n\t"
-			 "xorl %%esi, %%esi\n\txorl %%edi, %%edi\n\txorl %%r8d, %%r8d\n\t"
-			 "xorl %%r9d, %%r9d\n\txorl %%r10d, %%r10d\n\txorl %%r11d, %%r11d\n\t"
-			 "pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpxor %%xmm2, %%xmm2"
-			 :
-			 :
-			 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0",
-			   "xmm1", "xmm2", "cc");
-#endif
-}
 
 static int find_stack(struct hs_thread *t)
 {
