@@ -67,6 +67,30 @@ static inline bool hspan_folio_charged_here(struct folio *folio)
 #endif
 }
 
+/*
+ * Has the cgroup that pays for @folio, or one above it, a limit?  There no
+ * shrinker of ours is asked before the OOM killer is.
+ */
+static inline bool hspan_folio_limited(struct folio *folio)
+{
+	bool limited = false;
+#ifdef CONFIG_MEMCG
+	struct page_counter *counter;
+	struct mem_cgroup *memcg;
+
+	if (mem_cgroup_disabled())
+		return false;
+	rcu_read_lock();
+	memcg = folio_memcg(folio);
+	for (counter = memcg ? &memcg->memory : NULL; counter && !limited;
+	     counter = counter->parent)
+		limited = READ_ONCE(counter->max) != PAGE_COUNTER_MAX ||
+			  READ_ONCE(counter->high) != PAGE_COUNTER_MAX;
+	rcu_read_unlock();
+#endif
+	return limited;
+}
+
 /* A shrinker that is registered, or NULL. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
 static inline struct shrinker *

@@ -5,7 +5,7 @@
  * A block stays charged to the memory cgroup that allocated it while it waits
  * here, and is only handed to takers of that same cgroup, so the charge is
  * always right.  At most @high such blocks wait on a node; what is over goes to
- * the system.  Blocks of the reserve are charged to nobody, serve everybody and
+ * the system, and so does what a cgroup with a limit pays for.  Blocks of the reserve are charged to nobody, serve everybody and
  * stay.
  *
  * A block is on a clean list only if it was zeroed after its last owner gave it
@@ -316,6 +316,10 @@ void hspan_pool_put(struct hspan_pool *pool, struct folio *folio)
 	folio_clear_referenced(folio);
 	if (unlikely(folio_test_has_hwpoisoned(folio))) {
 		hspan_block_quarantine(pool, folio);
+		return;
+	}
+	if (hspan_folio_limited(folio)) {
+		hspan_pool_free(pool, folio);
 		return;
 	}
 	hspan_pool_stock_up(pool, folio, false);

@@ -153,6 +153,13 @@ test_cgroup()
 	echo 0 >$sys/pool/high
 	check 'until they are given back' [ "$(charged_mib)" -lt 2 ]
 
+	echo $((64 << 20)) >$cg/memory.max
+	echo 64 >$sys/pool/high
+	start_hold_in_cgroup 20
+	stop_hold
+	check 'where there is a limit none wait' [ "$(charged_mib)" -lt 2 ]
+	echo 0 >$sys/pool/high
+
 	echo $((16 << 20)) >$cg/memory.max
 	check 'its limit is kept' eval '! start_hold_in_cgroup 20'
 	stop_hold
@@ -161,7 +168,7 @@ test_cgroup()
 	rmdir $cg
 }
 
-echo "1..$(if [ -e /sys/fs/cgroup/cgroup.procs ]; then echo 30; else echo 22; fi)"
+echo "1..$(if [ -e /sys/fs/cgroup/cgroup.procs ]; then echo 31; else echo 22; fi)"
 echo '+memory' 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control
 default_high=$(cat $sys/pool/high)
 echo 0 >$sys/pool/high
