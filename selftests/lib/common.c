@@ -139,7 +139,7 @@ int used_signal(void)
 void clean_environment(void)
 {
 	static const char *const names[] = { "BACKEND", "PERCENT", "MARKERS", "DEBUG", "TRACE",
-					     "SIGNAL",	"ARENA",   "LIMIT",   "MIN_HEAP" };
+					     "SIGNAL",	"ARENA",   "LIMIT",   "MIN_HEAP", "IGNORE" };
 	char name[32];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

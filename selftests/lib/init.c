@@ -39,6 +39,11 @@ static const struct variable variables[] = {
 	{ "DEBUG", "clobber checkmark", -EINVAL },
 	{ "TRACE", "gc", 0 },
 	{ "TRACE", "", 0 },
+	{ "TRACE", "gc,limit", 0 },
+	{ "IGNORE", "", 0 },
+	{ "IGNORE", "cgroup", 0 },
+	{ "IGNORE", "pressure,cgroup", 0 },
+	{ "IGNORE", "limit", -EINVAL },
 	{ "TRACE", "GC", -EINVAL },
 	{ "TRACE", "all", -EINVAL },
 	{ "SIGNAL", "23", 0 },
@@ -118,7 +123,7 @@ static int bad_options(const void *arg)
 		expect(hspan_init(&bad) == -EINVAL);                               \
 	} while (0)
 	REFUSED(struct_size, 0);
-	REFUSED(struct_size, sizeof(o) - 1);
+	REFUSED(struct_size, offsetof(struct hspan_options, ignore) - 1);
 	REFUSED(struct_size, SIZE_MAX);
 	REFUSED(struct_size, 1 << 20);
 	REFUSED(backend, (enum hspan_backend)3);
@@ -127,7 +132,8 @@ static int bad_options(const void *arg)
 	REFUSED(markers, UINT32_MAX);
 	REFUSED(debug, 1u << 2);
 	REFUSED(debug, 1u << 16);
-	REFUSED(trace, 1u << 1);
+	REFUSED(trace, 1u << 2);
+	REFUSED(ignore, 1u << 2);
 	REFUSED(signal, -1);
 	REFUSED(signal, 65);
 	REFUSED(signal, SIGKILL);

@@ -43,6 +43,11 @@ enum hspan_backend {
 
 /* struct hspan_options.trace */
 #define HSPAN_TRACE_GC		(1u << 0) /* a line a cycle on stderr */
+#define HSPAN_TRACE_LIMIT	(1u << 1) /* one when a cgroup or the machine wants memory */
+
+/* struct hspan_options.ignore */
+#define HSPAN_IGNORE_CGROUP	(1u << 0) /* the limit of the memory cgroup */
+#define HSPAN_IGNORE_PRESSURE	(1u << 1) /* that the machine needs memory */
 
 /**
  * struct hspan_options - how the heap is made; start with HSPAN_OPTIONS_INIT
@@ -53,7 +58,7 @@ enum hspan_backend {
  *	HUGESPAN_PERCENT (default 100)
  * @markers: background mark workers, 1 to 16; HUGESPAN_MARKERS (default 1)
  * @debug: HSPAN_DEBUG_*; HUGESPAN_DEBUG=checkmark,clobber
- * @trace: HSPAN_TRACE_*; HUGESPAN_TRACE=gc
+ * @trace: HSPAN_TRACE_*; HUGESPAN_TRACE=gc,limit
  * @signal: signal that stops a thread for its handshake;
  *	HUGESPAN_SIGNAL (default SIGURG)
  * @arena_size: bytes of address range reserved; HUGESPAN_ARENA (default
@@ -62,9 +67,10 @@ enum hspan_backend {
  *	of its own (the module's default limit holds); HUGESPAN_LIMIT
  * @min_heap: bytes below which no collection starts by itself;
  *	HUGESPAN_MIN_HEAP (default 4 MiB)
+ * @ignore: HSPAN_IGNORE_*; HUGESPAN_IGNORE=cgroup,pressure
  *
- * An environment variable overrides its field, but for HUGESPAN_DEBUG and
- * HUGESPAN_TRACE, which add to it.
+ * An environment variable overrides its field, but for HUGESPAN_DEBUG,
+ * HUGESPAN_TRACE and HUGESPAN_IGNORE, which add to it.
  */
 struct hspan_options {
 	size_t struct_size;
@@ -77,6 +83,7 @@ struct hspan_options {
 	size_t arena_size;
 	size_t memory_limit;
 	size_t min_heap;
+	unsigned int ignore;
 };
 
 #define HSPAN_OPTIONS_INIT { .struct_size = sizeof(struct hspan_options), \
@@ -261,6 +268,11 @@ size_t hspan_release(void);
 
 /* Statistics -------------------------------------------------------------- */
 
+/* struct hspan_stats.limit_from */
+#define HSPAN_LIMIT_NONE	0u
+#define HSPAN_LIMIT_PROGRAM	1u /* hspan_set_memory_limit() and such */
+#define HSPAN_LIMIT_CGROUP	2u /* the memory cgroup */
+
 /**
  * struct hspan_stats - figures in the shape of Go's runtime.MemStats
  *
@@ -288,6 +300,10 @@ size_t hspan_release(void);
  * @spans_swept: spans swept
  * @threads: threads taking part
  * @faults_data: page faults of the data region, 0 where not known
+ * @limit: most bytes of blocks that may be held now, 0 = no limit
+ * @limit_from: whose limit that is: HSPAN_LIMIT_*
+ * @pressure: the machine's need of memory: 0 none, 1 some, 2 high
+ * @pressed: times it was told
  */
 struct hspan_stats {
 	size_t struct_size;
@@ -313,6 +329,10 @@ struct hspan_stats {
 	uint64_t spans_swept;
 	uint64_t threads;
 	uint64_t faults_data;
+	uint64_t limit;
+	uint64_t limit_from;
+	uint64_t pressure;
+	uint64_t pressed;
 };
 
 /** hspan_stats_read - fill @stats; -EINVAL for a struct_size not known */

@@ -13,11 +13,13 @@
 #include <string.h>
 
 #include "bits.h"
+#include "limit.h"
 #include "pacer.h"
 
 #define RUN_BYTES 4096u /* cleared at once; stays in the first-level cache */
 #define CLEAR_IN_SECTION (256u << 10)
 #define RETRIES 2
+#define RAISES 8 /* of the limit, for one allocation */
 
 static void *alloc_slow(size_t size, bool noscan);
 
@@ -325,13 +327,46 @@ static void poll(struct hs_thread *t, size_t size)
 		hs_collector_request();
 	if (unlikely(hs_load(&hs.marking)))
 		hs_pacer_assist(size < RUN_BYTES ? RUN_BYTES : size);
-	if (unlikely(hs_pacer_overdrawn()))
-		hs_collector_yield();
+	if (unlikely(hs_pacer_at_ceiling()))
+		hs_collector_yield(true);
+	else if (unlikely(hs_pacer_overdrawn()))
+		hs_collector_yield(false);
+}
+
+/** struct effort - what an allocation has tried so far */
+struct effort {
+	unsigned int raises;
+	unsigned int collections;
+	bool waited;
+};
+
+/*
+ * Find memory for @size bytes, which the backend refused with @error: a limit
+ * that has moved, a cycle under way, a cycle of our own.  False when all was
+ * tried.
+ */
+static bool make_room(struct effort *e, size_t size, int error)
+{
+	uint64_t blocks = (size + HSPAN_BLOCK_SIZE - 1) >> HSPAN_BLOCK_SHIFT;
+
+	if (error == -EDQUOT && e->raises++ < RAISES && hs_limit_raise(blocks))
+		return true;
+	if (!e->waited) {
+		e->waited = true;
+		if (hs_collector_yield(true))
+			return true;
+	}
+	if (e->collections == RETRIES)
+		return false;
+	e->collections++;
+	hs_collect();
+	return true;
 }
 
 static __attribute__((noinline)) void *alloc_somehow(struct hs_thread *t, size_t size,
 							 bool noscan)
 {
+	struct effort effort = { 0 };
 	int ret = 0;
 	void *p;
 
@@ -345,15 +380,13 @@ static __attribute__((noinline)) void *alloc_somehow(struct hs_thread *t, size_t
 		errno = ENOMEM;
 		return NULL;
 	}
-	for (int try = 0; try <= RETRIES; try++) {
+	do {
 		poll(t, size);
 		p = size <= HSPAN_SMALL_MAX ? alloc_small(t, size, noscan, &ret) :
 					      alloc_large(t, size, noscan, &ret);
 		if (p)
 			return p;
-		if (try < RETRIES)
-			hs_collect();
-	}
+	} while (make_room(&effort, size, ret));
 	errno = ENOMEM;
 	return NULL;
 }

@@ -18,6 +18,7 @@
  * @page_map: an entry a page; see HSPAN_PM_*
  * @bits: HSPAN_BITS_PLANES planes of HSPAN_BITS_STRIDE bytes a page
  * @control: sweepgen and pressure
+ * @limit: blocks that it gives out if nothing is set, UINT64_MAX = any number
  */
 struct hs_space {
 	char *data;
@@ -25,6 +26,7 @@ struct hs_space {
 	const uint32_t *page_map;
 	uint8_t *bits;
 	const volatile struct hspan_control *control;
+	uint64_t limit;
 };
 
 /**
@@ -35,10 +37,13 @@ struct hs_space {
  * thread at once.  Callers that a handshake may interrupt are in a critical
  * section (hs_enter()), so that no backend lock is ever held by a stopped
  * thread.  None of them allocates with malloc().
+ *
+ * notice_fd() is a descriptor that poll() finds POLLPRI on when the machine
+ * needs memory, the control page showing how much; or -1.
  */
 struct hs_backend {
 	const char *name;
-	int (*open)(size_t arena_size, size_t limit, struct hs_space *space);
+	int (*open)(size_t arena_size, struct hs_space *space);
 	void (*close)(void);
 	int (*span_get)(uint32_t span_class, uint32_t npages, uint32_t flags,
 			struct hspan_span *spans, uint32_t nr);
@@ -47,6 +52,7 @@ struct hs_backend {
 	int (*cycle)(uint32_t *sweepgen);
 	int64_t (*release)(uint64_t max_blocks);
 	int (*set_limit)(uint64_t blocks);
+	int (*notice_fd)(void);
 	int (*stats)(struct hspan_arena_stats *stats);
 };
 

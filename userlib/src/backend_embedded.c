@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 #include "heap.h"
-#include "internal.h"
+#include "limit.h"
 
 #define HOLDER 1 /* the one client */
 
@@ -27,11 +27,22 @@ static size_t bits_size(void)
 	return (embedded.space.size >> HSPAN_PAGE_SHIFT) * HSPAN_BITS_STRIDE * HSPAN_BITS_PLANES;
 }
 
-/* The whole range is mapped; touching a block backs it with zeroes. */
+/*
+ * The whole range is mapped; touching a block backs it with zeroes.  Where a
+ * cgroup counts what we take that is done now: what is held has to be what was
+ * counted, or the limit would be thought far when it is near.
+ */
 static int block_get(struct hspan_heap *heap, u32 block)
 {
+	char *p = embedded.space.data + (size_t)block * HSPAN_BLOCK_SIZE;
+
 	(void)heap;
-	(void)block;
+	if (!hs_limit_counts() || !madvise(p, HSPAN_BLOCK_SIZE, MADV_POPULATE_WRITE))
+		return 0;
+	if (errno != EINVAL)
+		return -ENOMEM;
+	for (size_t at = 0; at < HSPAN_BLOCK_SIZE; at += 4096) /* Linux before 5.14 */
+		((volatile char *)p)[at] = 0;
 	return 0;
 }
 
@@ -85,7 +96,7 @@ static void embedded_close(void)
 	memset(&embedded, 0, sizeof(embedded));
 }
 
-static int embedded_open(size_t arena_size, size_t limit, struct hs_space *space)
+static int embedded_open(size_t arena_size, struct hs_space *space)
 {
 	int ret = map_data(arena_size);
 
@@ -102,8 +113,7 @@ static int embedded_open(size_t arena_size, size_t limit, struct hs_space *space
 		return -ENOMEM;
 	}
 	hspan_heap_set_control(embedded.heap, embedded.control);
-	if (limit)
-		hspan_heap_set_limit(embedded.heap, limit >> HSPAN_BLOCK_SHIFT);
+	embedded.space.limit = UINT64_MAX;
 	*space = embedded.space;
 	return 0;
 }
@@ -144,8 +154,13 @@ static int64_t embedded_release(uint64_t max_blocks)
 
 static int embedded_set_limit(uint64_t blocks)
 {
-	hspan_heap_set_limit(embedded.heap, blocks ? blocks : UINT64_MAX);
+	hspan_heap_set_limit(embedded.heap, blocks);
 	return 0;
+}
+
+static int embedded_notice_fd(void)
+{
+	return -1;
 }
 
 static int embedded_stats(struct hspan_arena_stats *stats)
@@ -164,5 +179,6 @@ const struct hs_backend hs_backend_embedded = {
 	.cycle = embedded_cycle,
 	.release = embedded_release,
 	.set_limit = embedded_set_limit,
+	.notice_fd = embedded_notice_fd,
 	.stats = embedded_stats,
 };

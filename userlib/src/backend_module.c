@@ -38,11 +38,9 @@ static int open_device(void)
 	return fd;
 }
 
-static int create_arena(size_t size, size_t limit)
+static int create_arena(size_t size)
 {
-	struct hspan_arena_create create = { .size = size,
-					     .limit = limit >> HSPAN_BLOCK_SHIFT,
-					     .fd_flags = O_CLOEXEC };
+	struct hspan_arena_create create = { .size = size, .fd_flags = O_CLOEXEC };
 	int dev = open_device();
 	int ret = 0;
 
@@ -109,14 +107,20 @@ static void module_close(void)
 	module.fd = -1;
 }
 
-static int module_open(size_t arena_size, size_t limit, struct hs_space *space)
+static int module_open(size_t arena_size, struct hs_space *space)
 {
+	struct hspan_arena_info info = { 0 };
 	struct hs_space *s = &module.space;
-	int ret = create_arena(arena_size, limit);
+	int ret = create_arena(arena_size);
 
-	if (ret)
+	if (!ret)
+		ret = call(HSPAN_IOC_ARENA_INFO, &info);
+	if (ret) {
+		module_close();
 		return ret;
+	}
 	s->size = arena_size;
+	s->limit = info.limit;
 	s->data = map_data(arena_size);
 	s->page_map = map_region(pages() * sizeof(uint32_t), PROT_READ, HSPAN_OFF_PAGE_MAP);
 	s->bits = map_region(bits_size(), PROT_READ | PROT_WRITE, HSPAN_OFF_BITS);
@@ -177,9 +181,14 @@ static int64_t module_release(uint64_t max_blocks)
 
 static int module_set_limit(uint64_t blocks)
 {
-	struct hspan_limit limit = { .limit = blocks ? blocks : UINT64_MAX };
+	struct hspan_limit limit = { .limit = blocks };
 
 	return call(HSPAN_IOC_LIMIT, &limit);
+}
+
+static int module_notice_fd(void)
+{
+	return module.fd;
 }
 
 static int module_stats(struct hspan_arena_stats *stats)
@@ -197,5 +206,6 @@ const struct hs_backend hs_backend_module = {
 	.cycle = module_cycle,
 	.release = module_release,
 	.set_limit = module_set_limit,
+	.notice_fd = module_notice_fd,
 	.stats = module_stats,
 };

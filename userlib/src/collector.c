@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "limit.h"
 #include "mark.h"
 #include "pacer.h"
 
@@ -94,18 +95,24 @@ void hs_collect(void)
 	hspan_thread_unpark();
 }
 
-/* Let the collector have this CPU for a while, or until a cycle is over. */
-void hs_collector_yield(void)
+/*
+ * Let the collector have this CPU for a while, or until the cycle is over; with
+ * @to_the_end only that ends it.  False if there is no cycle.
+ */
+bool hs_collector_yield(bool to_the_end)
 {
 	uint64_t start = hs_now();
 	int seen = __atomic_load_n(&gc.finished, __ATOMIC_SEQ_CST);
 
-	if (!hs_load(&gc.busy))
-		return;
+	if (!__atomic_load_n(&gc.busy, __ATOMIC_SEQ_CST))
+		return false;
 	hspan_thread_park();
-	hs_futex_wait(&gc.finished, seen, YIELD_NS);
+	do {
+		hs_futex_wait(&gc.finished, seen, YIELD_NS);
+	} while (to_the_end && __atomic_load_n(&gc.finished, __ATOMIC_SEQ_CST) == seen);
 	hspan_thread_unpark();
 	hs_add(&gc.yield_ns, hs_now() - start);
+	return true;
 }
 
 HS_EXPORT void hspan_gc(void)
@@ -264,18 +271,39 @@ static void move_sweepgen(void)
 		       -ret);
 }
 
+/* Give up to @blocks free ones back to the system; returns bytes. */
+uint64_t hs_release_blocks(uint64_t blocks)
+{
+	int64_t n;
+
+	hs_enter();
+	n = hs.backend->release(blocks);
+	hs_leave();
+	if (n <= 0)
+		return 0;
+	hs_add(&gc.released, (uint64_t)n << HSPAN_BLOCK_SHIFT);
+	return (uint64_t)n << HSPAN_BLOCK_SHIFT;
+}
+
 /* Give back whole blocks beyond what the next cycle is going to need. */
 static void scavenge(void)
 {
 	uint64_t held = hs_load(&hs.space.control->blocks_held);
-	uint64_t keep = hs_pacer_retain();
-	int64_t n;
+	uint64_t keep = hs_pacer_retain(), more;
 
-	if (keep == UINT64_MAX || held <= BLOCK_OF(keep) + 1)
+	if (keep == UINT64_MAX)
 		return;
-	n = hs.backend->release(held - BLOCK_OF(keep) - 1);
-	if (n > 0)
-		hs_add(&gc.released, (uint64_t)n << HSPAN_BLOCK_SHIFT);
+	more = BLOCK_OF(keep) + (keep ? 1 : 0);
+	if (held > more)
+		hs_release_blocks(held - more);
+}
+
+static uint64_t used_bytes(void)
+{
+	const volatile struct hspan_control *c = hs.space.control;
+	uint64_t held = hs_load(&c->blocks_held), unused = hs_load(&c->blocks_free);
+
+	return held > unused ? (held - unused) << HSPAN_BLOCK_SHIFT : 0;
 }
 
 static void sweep(void)
@@ -283,6 +311,8 @@ static void sweep(void)
 	uint64_t cpu = hs_cpu_now();
 
 	hs_sweep_all();
+	hs_pacer_swept(used_bytes());
+	hs_limit_look(false);
 	scavenge();
 	hs_add(&gc.sweep_cpu_ns, hs_cpu_now() - cpu);
 }
@@ -354,7 +384,8 @@ static void *collect(void *arg)
 
 /* Threads ----------------------------------------------------------------- */
 
-static int start_thread(pthread_t *thread, void *(*fn)(void *), const char *name)
+/* A thread of the library's: no signal of the program's is for it. */
+int hs_start_thread(pthread_t *thread, void *(*fn)(void *), const char *name)
 {
 	sigset_t all, old;
 	int ret;
@@ -374,9 +405,9 @@ int hs_collector_start(void)
 
 	memset(&gc, 0, sizeof(gc));
 	gc.born = hs_now();
-	ret = start_thread(&gc.thread, collect, "hspan-collector");
+	ret = hs_start_thread(&gc.thread, collect, "hspan-collector");
 	while (!ret && gc.nr_helpers + 1 < hs.config.markers) {
-		ret = start_thread(&gc.helper[gc.nr_helpers], help, "hspan-marker");
+		ret = hs_start_thread(&gc.helper[gc.nr_helpers], help, "hspan-marker");
 		if (!ret)
 			gc.nr_helpers++;
 		else
@@ -395,11 +426,6 @@ void hs_collector_stop(void)
 		pthread_join(gc.helper[i], NULL);
 	}
 	gc.nr_helpers = 0;
-}
-
-void hs_collector_add_released(uint64_t bytes)
-{
-	hs_add(&gc.released, bytes);
 }
 
 void hs_collector_stats(struct hspan_stats *stats)

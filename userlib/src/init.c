@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "limit.h"
 #include "pacer.h"
 #include "work.h"
 
 #define DEFAULT_ARENA (64ull << 30)
 #define DEFAULT_MIN_HEAP (4u << 20)
 #define MAX_MARKERS 16
-#define OPTIONS_FIRST_SIZE sizeof(struct hspan_options) /* in the first release */
+#define OPTIONS_FIRST_SIZE offsetof(struct hspan_options, ignore) /* in the first release */
 
 struct hs_heap hs = { .threads_lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -42,6 +42,13 @@ static const struct word debug_words[] = {
 
 static const struct word trace_words[] = {
 	{ "gc", HSPAN_TRACE_GC },
+	{ "limit", HSPAN_TRACE_LIMIT },
+	{ NULL, 0 },
+};
+
+static const struct word ignore_words[] = {
+	{ "cgroup", HSPAN_IGNORE_CGROUP },
+	{ "pressure", HSPAN_IGNORE_PRESSURE },
 	{ NULL, 0 },
 };
 
@@ -157,6 +164,8 @@ static int read_environment(struct hspan_options *o)
 		ret = read_flags("HUGESPAN_DEBUG", debug_words, &o->debug);
 	if (!ret)
 		ret = read_flags("HUGESPAN_TRACE", trace_words, &o->trace);
+	if (!ret)
+		ret = read_flags("HUGESPAN_IGNORE", ignore_words, &o->ignore);
 	o->gc_percent = (int)percent;
 	o->markers = (unsigned int)markers;
 	o->signal = (int)sig;
@@ -167,7 +176,9 @@ static int check_options(const struct hspan_options *o)
 {
 	if ((unsigned int)o->backend > HSPAN_BACKEND_EMBEDDED || o->markers > MAX_MARKERS)
 		return -EINVAL;
-	if (o->debug & ~(HSPAN_DEBUG_CHECKMARK | HSPAN_DEBUG_CLOBBER) || o->trace & ~HSPAN_TRACE_GC)
+	if (o->debug & ~(HSPAN_DEBUG_CHECKMARK | HSPAN_DEBUG_CLOBBER) ||
+	    o->trace & ~(HSPAN_TRACE_GC | HSPAN_TRACE_LIMIT) ||
+	    o->ignore & ~(HSPAN_IGNORE_CGROUP | HSPAN_IGNORE_PRESSURE))
 		return -EINVAL;
 	return 0;
 }
@@ -219,7 +230,7 @@ static int settle(const struct hspan_options *given, struct hspan_options *o)
 
 static int try_backend(const struct hs_backend *backend, const struct hspan_options *o)
 {
-	int ret = backend->open(o->arena_size, o->memory_limit, &hs.space);
+	int ret = backend->open(o->arena_size, &hs.space);
 
 	if (!ret)
 		hs.backend = backend;
@@ -253,6 +264,7 @@ static void publish(const struct hspan_options *o)
 		.markers = o->markers,
 		.debug = o->debug,
 		.trace = o->trace,
+		.ignore = o->ignore,
 		.signal = o->signal,
 		.arena_size = o->arena_size,
 		.min_heap = o->min_heap,
@@ -282,6 +294,21 @@ static void in_fork_child(void)
 		t->run[i].end = NULL;
 }
 
+static int start_threads(void)
+{
+	int ret = hs_handshake_init();
+
+	if (ret)
+		return ret;
+	ret = hs_collector_start();
+	if (ret)
+		return ret;
+	ret = hs_watch_start();
+	if (ret)
+		hs_collector_stop();
+	return ret;
+}
+
 static int make(const struct hspan_options *given)
 {
 	static bool forks_watched;
@@ -294,10 +321,10 @@ static int make(const struct hspan_options *given)
 	if (ret)
 		return ret;
 	publish(&o);
-	hs_pacer_init(o.gc_percent, o.memory_limit);
-	ret = hs_handshake_init();
+	hs_pacer_init(o.gc_percent);
+	ret = hs_limit_init(o.memory_limit);
 	if (!ret)
-		ret = hs_collector_start();
+		ret = start_threads();
 	if (ret) {
 		hs.backend->close();
 		return ret;
@@ -359,6 +386,7 @@ HS_EXPORT int hspan_shutdown(void)
 	if (ret)
 		goto out;
 	hs_collector_stop();
+	hs_watch_stop(); /* nobody is left to wake it */
 	hspan_thread_unregister();
 	hs_handshake_exit();
 	hs_roots_reset();

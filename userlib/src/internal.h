@@ -46,8 +46,9 @@
  *
  * Lock order (outer first):
  *	init_lock (init.c) -> hs.threads_lock -> roots_lock (roots.c) -> work list
+ *	init_lock -> limit.lock (limit.c) -> backend
  *	hs.threads_lock -> backend
- * The last two and the backend's own are taken by threads in critical sections
+ * Roots' and work list's, and the backend's own, are taken by threads in critical sections
  * only: so no thread is ever stopped, or scanned, with one of them held, and a
  * handshake's handler may take the backend's and the work list's.
  */
@@ -196,6 +197,7 @@ struct hs_config {
 	unsigned int markers;
 	unsigned int debug;
 	unsigned int trace;
+	unsigned int ignore;
 	int signal;
 	size_t arena_size;
 	size_t min_heap;
@@ -356,9 +358,10 @@ bool hs_collector_marks(void);
 struct hs_marker;
 void hs_collector_assist(struct hs_marker *m, uint64_t words);
 void hs_collect(void);
-void hs_collector_yield(void);
+bool hs_collector_yield(bool to_the_end);
 void hs_collector_stats(struct hspan_stats *stats);
-void hs_collector_add_released(uint64_t bytes);
+uint64_t hs_release_blocks(uint64_t blocks);
+int hs_start_thread(pthread_t *thread, void *(*fn)(void *), const char *name);
 
 /* sweep.c */
 struct hs_swept {

@@ -4,13 +4,18 @@
  * mutator owes that allocates faster than the markers mark.
  *
  *	goal    = live + live * percent / 100, at least min_heap,
- *	          at most what the memory limit leaves
+ *	          at most what the limit leaves
  *	trigger = live + 7/10 of (goal - live)
  *
- * From the goal on a mutator pays for what it takes by marking.  A quarter and
- * OVERDRAFT bytes over the goal it waits, a millisecond for each refill at the
- * most, parked: so memory stays bounded when the collector is starved of CPU,
- * and the collector gets that CPU.
+ * where a level of pressure halves the percent.  From the goal on a mutator
+ * pays for what it takes by marking.  A quarter and OVERDRAFT bytes over the
+ * goal it waits, a millisecond for each refill at the most, parked: so memory
+ * stays bounded when the collector is starved of CPU, and the collector gets
+ * that CPU.
+ *
+ * Where the limit makes the goal, the trigger leaves room for as much as the
+ * last cycle saw allocated, and half-way from goal to limit a mutator waits for
+ * the cycle to end.
  *
  * Bytes are counted as runs are taken, by thread, and reported in batches.
  */
@@ -27,53 +32,93 @@
  * struct pacer - written by relaxed atomics, read at leisure
  * @percent: growth, or negative for never
  * @limit: bytes of blocks, 0 = none
+ * @pressure: 0 none, 1, 2
  * @live: marked by the last cycle, and allocated black during it
+ * @black: of these, the latter
+ * @slack: bytes of blocks in use beyond @live when it had been swept
  * @heap: @live and what was allocated since
  * @goal, @trigger: see above
+ * @ceiling: from here on a cycle that is under way is waited for
  * @total: ever allocated
  * @assist_ns: time mutators spent marking
  */
 static struct {
 	int percent;
-	size_t limit;
+	unsigned int pressure;
+	uint64_t limit;
 	uint64_t live;
+	uint64_t black;
+	uint64_t slack;
 	uint64_t heap;
 	uint64_t goal;
 	uint64_t trigger;
+	uint64_t ceiling;
 	uint64_t total;
 	uint64_t assist_ns;
 	uint64_t assist_bytes;
 	uint64_t assist_objects;
 } pacer;
 
+/* What the percent alone makes of it. */
+static uint64_t free_goal(uint64_t live)
+{
+	int percent = hs_load(&pacer.percent);
+	uint64_t goal;
+
+	if (percent < 0)
+		return UINT64_MAX;
+	goal = live + live / 100 * ((unsigned int)percent >> hs_load(&pacer.pressure));
+	return goal < hs.config.min_heap ? hs.config.min_heap : goal;
+}
+
+/* Objects that fit below the limit: spans are never quite full. */
+static uint64_t limit_goal(uint64_t limit)
+{
+	uint64_t slack = hs_load(&pacer.slack) / 2;
+
+	if (!limit)
+		return UINT64_MAX;
+	if (slack < limit / 16)
+		slack = limit / 16;
+	return slack < limit ? limit - slack : 0;
+}
+
+static uint64_t trigger_for(uint64_t live, uint64_t goal, bool limited)
+{
+	uint64_t usual = live + (goal - live) / 10 * 7;
+	uint64_t early = live + (goal - live) / 4;
+	uint64_t black = hs_load(&pacer.black);
+
+	if (!limited || black <= goal - usual)
+		return usual;
+	return black < goal - early ? goal - black : early;
+}
+
 static void set_goal(void)
 {
-	uint64_t live = hs_load(&pacer.live), goal, ceiling;
-	size_t limit = hs_load(&pacer.limit);
-	int percent = hs_load(&pacer.percent);
+	uint64_t live = hs_load(&pacer.live), limit = hs_load(&pacer.limit);
+	uint64_t most = limit_goal(limit), goal = free_goal(live);
+	bool limited = most < goal;
 
-	if (percent < 0 && !limit) {
+	if (limited)
+		goal = most;
+	if (goal == UINT64_MAX) {
 		hs_set(&pacer.goal, UINT64_MAX);
 		hs_set(&pacer.trigger, UINT64_MAX);
+		hs_set(&pacer.ceiling, UINT64_MAX);
 		return;
 	}
-	goal = percent < 0 ? UINT64_MAX : live + live / 100 * (unsigned int)percent;
-	if (goal < hs.config.min_heap)
-		goal = hs.config.min_heap;
-	ceiling = limit - limit / 16; /* spans are never quite full */
-	if (limit && goal > ceiling)
-		goal = ceiling;
 	if (goal < live + live / 20) /* over the limit: slow, but not for ever collecting */
 		goal = live + live / 20;
 	hs_set(&pacer.goal, goal);
-	hs_set(&pacer.trigger, live + (goal - live) / 10 * 7);
+	hs_set(&pacer.trigger, trigger_for(live, goal, limited));
+	hs_set(&pacer.ceiling, !limit ? UINT64_MAX : goal < limit ? goal + (limit - goal) / 2 : goal);
 }
 
-void hs_pacer_init(int percent, size_t limit)
+void hs_pacer_init(int percent)
 {
 	memset(&pacer, 0, sizeof(pacer));
 	pacer.percent = percent;
-	pacer.limit = limit;
 	set_goal();
 }
 
@@ -118,16 +163,43 @@ uint64_t hs_pacer_heap(void)
 void hs_pacer_cycle_done(uint64_t marked, uint64_t black)
 {
 	hs_set(&pacer.live, marked + black);
+	hs_set(&pacer.black, black);
 	hs_set(&pacer.heap, marked + black);
+	set_goal();
+}
+
+/* After the sweep @used bytes of blocks are in use. */
+void hs_pacer_swept(uint64_t used)
+{
+	uint64_t live = hs_load(&pacer.live);
+
+	hs_set(&pacer.slack, used > live ? used - live : 0);
 	set_goal();
 }
 
 /* Bytes of blocks worth keeping until the next cycle ends. */
 uint64_t hs_pacer_retain(void)
 {
-	uint64_t goal = hs_load(&pacer.goal);
+	uint64_t goal = hs_load(&pacer.goal), limit = hs_load(&pacer.limit), keep;
 
-	return goal == UINT64_MAX ? goal : goal + goal / 10;
+	if (hs_load(&pacer.pressure))
+		return 0;
+	keep = goal == UINT64_MAX ? goal : goal + goal / 10;
+	return limit && limit < keep ? limit : keep;
+}
+
+/* Has enough been allocated since the last cycle for another to be worth it? */
+bool hs_pacer_grown(void)
+{
+	uint64_t live = hs_load(&pacer.live);
+
+	return hs_load(&pacer.heap) > live + live / 16;
+}
+
+/* The heap is so near its limit that the cycle under way has to end first. */
+bool hs_pacer_at_ceiling(void)
+{
+	return hs_load(&pacer.heap) >= hs_load(&pacer.ceiling);
 }
 
 /*
@@ -175,12 +247,18 @@ int hs_pacer_set_percent(int percent)
 	return old;
 }
 
-size_t hs_pacer_set_limit(size_t bytes)
+/* What limit.c found out: bytes of blocks, 0 = none. */
+void hs_pacer_set_limit(uint64_t bytes)
 {
-	size_t old = __atomic_exchange_n(&pacer.limit, bytes, __ATOMIC_RELAXED);
+	if (__atomic_exchange_n(&pacer.limit, bytes, __ATOMIC_RELAXED) != bytes)
+		set_goal();
+}
 
-	set_goal();
-	return old;
+/* The machine's need of memory. */
+void hs_pacer_set_pressure(unsigned int level)
+{
+	if (__atomic_exchange_n(&pacer.pressure, level, __ATOMIC_RELAXED) != level)
+		set_goal();
 }
 
 void hs_pacer_stats(struct hspan_stats *stats)
@@ -190,4 +268,5 @@ void hs_pacer_stats(struct hspan_stats *stats)
 	stats->heap_goal = hs_load(&pacer.goal);
 	stats->total_alloc = hs_load(&pacer.total);
 	stats->assist_ns = hs_load(&pacer.assist_ns);
+	stats->pressure = hs_load(&pacer.pressure);
 }

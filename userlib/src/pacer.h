@@ -5,7 +5,7 @@
 
 #include "internal.h"
 
-void hs_pacer_init(int percent, size_t limit);
+void hs_pacer_init(int percent);
 void hs_pacer_charge(struct hs_thread *t, uint64_t bytes);
 void hs_pacer_settle(struct hs_thread *t);
 void hs_pacer_refund(uint64_t bytes);
@@ -13,11 +13,15 @@ void hs_pacer_assist(uint64_t bytes);
 void hs_pacer_take_assisted(uint64_t *bytes, uint64_t *objects);
 bool hs_pacer_wants_cycle(void);
 bool hs_pacer_overdrawn(void);
+bool hs_pacer_at_ceiling(void);
 uint64_t hs_pacer_heap(void);
 void hs_pacer_cycle_done(uint64_t marked, uint64_t black);
+void hs_pacer_swept(uint64_t used);
 uint64_t hs_pacer_retain(void);
+bool hs_pacer_grown(void);
 int hs_pacer_set_percent(int percent);
-size_t hs_pacer_set_limit(size_t bytes);
+void hs_pacer_set_limit(uint64_t bytes);
+void hs_pacer_set_pressure(unsigned int level);
 void hs_pacer_stats(struct hspan_stats *stats);
 
 #endif /* HS_PACER_H */

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "internal.h"
+#include "limit.h"
 #include "pacer.h"
 
-#define STATS_FIRST_SIZE sizeof(struct hspan_stats) /* in the first release */
+#define STATS_FIRST_SIZE offsetof(struct hspan_stats, limit) /* in the first release */
 
 static int collect(struct hspan_stats *stats)
 {
@@ -21,6 +21,8 @@ static int collect(struct hspan_stats *stats)
 	hs_pacer_stats(stats);
 	hs_handshake_stats(stats);
 	hs_collector_stats(stats);
+	hs_limit_stats(stats);
+	hs_watch_stats(stats);
 	stats->heap_sys = arena.blocks_held << HSPAN_BLOCK_SHIFT;
 	stats->heap_idle = arena.blocks_free << HSPAN_BLOCK_SHIFT;
 	stats->faults_data = arena.faults;
@@ -61,23 +63,12 @@ HS_EXPORT size_t hspan_set_memory_limit(size_t bytes)
 		return 0;
 	if (bytes && bytes < HSPAN_BLOCK_SIZE)
 		bytes = HSPAN_BLOCK_SIZE;
-	hs_enter();
-	hs.backend->set_limit(bytes >> HSPAN_BLOCK_SHIFT);
-	hs_leave();
-	return hs_pacer_set_limit(bytes);
+	return hs_limit_set_user(bytes);
 }
 
 HS_EXPORT size_t hspan_release(void)
 {
-	int64_t n = 0;
-
 	if (!hs_load_acquire(&hs.ready) || hs.forked)
 		return 0;
-	hs_enter();
-	n = hs.backend->release(UINT64_MAX);
-	hs_leave();
-	if (n <= 0)
-		return 0;
-	hs_collector_add_released((uint64_t)n << HSPAN_BLOCK_SHIFT);
-	return (size_t)n << HSPAN_BLOCK_SHIFT;
+	return hs_release_blocks(UINT64_MAX);
 }
