@@ -119,6 +119,7 @@ static void hspan_arena_link(struct hspan_arena *arena)
 	list_add_tail(&arena->node, &hspan_arenas);
 	hspan_nr_arenas++;
 	hspan_heap_set_pressure(arena->heap, hspan_pressure_level());
+	hspan_cache_apply(arena);
 	up_write(&hspan_arenas_lock);
 }
 
@@ -258,6 +259,18 @@ void hspan_arenas_press(unsigned int level, bool asked)
 		atomic_inc(&arena->nr_pressed);
 		wake_up_poll(&arena->wait, EPOLLPRI);
 	}
+	up_read(&hspan_arenas_lock);
+}
+
+/* Call @fn for each arena; none comes or goes meanwhile. */
+void hspan_arenas_each(void (*fn)(struct hspan_arena *arena, void *arg),
+		       void *arg)
+{
+	struct hspan_arena *arena;
+
+	down_read(&hspan_arenas_lock);
+	list_for_each_entry(arena, &hspan_arenas, node)
+		fn(arena, arg);
 	up_read(&hspan_arenas_lock);
 }
 

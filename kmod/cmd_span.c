@@ -96,26 +96,15 @@ long hspan_cmd_sweep_next(struct hspan_call *call)
 	return ret;
 }
 
-/* Put each entry, note its error; returns the first one's. */
-static int hspan_puts_do(struct hspan_client *client, struct hspan_put *puts,
-			 u32 nr, u32 *done)
+/* The errno of the first entry that was refused, or 0. */
+static int hspan_puts_error(const struct hspan_put *puts, u32 nr)
 {
-	int first = 0;
 	u32 i;
 
-	*done = 0;
-	for (i = 0; i < nr; i++) {
-		struct hspan_put *put = &puts[i];
-
-		put->error = hspan_heap_put(client->arena->heap, client->id,
-					    put->page, put->nfree,
-					    put->sweepgen);
-		if (!put->error)
-			(*done)++;
-		else if (!first)
-			first = put->error;
-	}
-	return first;
+	for (i = 0; i < nr; i++)
+		if (puts[i].error)
+			return puts[i].error;
+	return 0;
 }
 
 long hspan_cmd_span_put(struct hspan_call *call)
@@ -142,7 +131,9 @@ long hspan_cmd_span_put(struct hspan_call *call)
 		ret = -EFAULT;
 		goto out_free;
 	}
-	ret = hspan_puts_do(call->client, puts, nr, &args->nr);
+	args->nr = hspan_heap_put_many(call->client->arena->heap,
+				       call->client->id, puts, nr);
+	ret = args->nr < nr ? hspan_puts_error(puts, nr) : 0;
 	if (copy_to_user(uputs, puts, nr * sizeof(*puts)))
 		ret = -EFAULT;
 out_free:

@@ -44,8 +44,9 @@
  *	    hspan_arena.slot_lock
  *	    hspan_arena.side (xa_lock)
  *	    hspan_pool_node.lock
- *	hspan_arenas_lock			under reclaim only by trylock
- *	  folio lock, page lock			there, too, only by trylock
+ *	cpu_hotplug_lock, hspan_cache_lock	core, when a CPU goes; cache.c
+ *	  hspan_arenas_lock			under reclaim only by trylock
+ *	    folio lock, page lock			there, too, only by trylock
  *	hspan_pool.preparing -> hspan_pool_node.lock
  *
  * The last four are leaves: nothing is taken and nothing sleeps under them.
@@ -257,7 +258,17 @@ unsigned long hspan_arenas_count(void);
 unsigned long hspan_arenas_nr_free(void);
 unsigned long hspan_arenas_try_release(unsigned long nr);
 void hspan_arenas_press(unsigned int level, bool asked);
+void hspan_arenas_each(void (*fn)(struct hspan_arena *arena, void *arg),
+		       void *arg);
 extern unsigned long hspan_default_limit;
+
+/* ---- cache.c: the CPU caches of all arenas ---- */
+
+extern const struct attribute_group hspan_cache_group;
+
+int hspan_cache_start(void);
+void hspan_cache_stop(void);
+void hspan_cache_apply(struct hspan_arena *arena);
 
 /* ---- pressure.c: when the machine needs memory ---- */
 

@@ -88,11 +88,16 @@ static int __init hspan_init(void)
 	err = hspan_pressure_start();
 	if (err)
 		goto out_stop_thread;
-	err = misc_register(&hspan_miscdev);
+	err = hspan_cache_start();
 	if (err)
 		goto out_stop_pressure;
+	err = misc_register(&hspan_miscdev);
+	if (err)
+		goto out_stop_cache;
 	return 0;
 
+out_stop_cache:
+	hspan_cache_stop();
 out_stop_pressure:
 	hspan_pressure_stop();
 out_stop_thread:
@@ -105,6 +110,7 @@ out_exit_pool:
 static void __exit hspan_exit(void)
 {
 	misc_deregister(&hspan_miscdev);
+	hspan_cache_stop();
 	hspan_pressure_stop();
 	hspan_poolthread_stop(&hspan_pool);
 	hspan_pool_exit(&hspan_pool);

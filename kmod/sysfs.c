@@ -183,5 +183,6 @@ static const struct attribute_group hspan_pool_group = {
 const struct attribute_group *hspan_sysfs_groups[] = {
 	&hspan_group,
 	&hspan_pool_group,
+	&hspan_cache_group,
 	NULL,
 };

@@ -102,39 +102,72 @@ static int hspan_central_list(struct hspan_heap *heap,
 	return err;
 }
 
+/*
+ * List a span of ours by its own nfree and sweepgen, which was the heap's when
+ * we got it.  Cycles may have begun since: then it is unswept, and that it
+ * missed more than one of them only means that its marks are of them all.
+ */
+static void hspan_central_list_own(struct hspan_heap *heap,
+				   struct hspan_central *central,
+				   struct hspan_sdesc *desc)
+{
+	u32 sweepgen = desc->sweepgen;
+
+	while (hspan_central_list(heap, central, desc, desc->nfree, sweepgen))
+		sweepgen = READ_ONCE(heap->sweepgen) - 1;
+}
+
 /**
- * hspan_central_put() - take a span back from its holder
+ * hspan_central_put() - take swept spans back from their holder
+ * @heap: the heap
+ * @desc: spans of one class, claimed, linked by next, with their new nfree and
+ *	sweepgen; 0 free = treat it as full
+ */
+void hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc)
+{
+	struct hspan_central *central = &heap->central[desc->span_class];
+	struct hspan_sdesc *next;
+
+	spin_lock(&central->lock);
+	for (; desc; desc = next) {
+		next = desc->next;
+		hspan_central_list_own(heap, central, desc);
+		central->puts++;
+	}
+	spin_unlock(&central->lock);
+}
+
+/**
+ * hspan_central_put_unswept() - take an unswept span back from its holder
  * @heap: the heap
  * @desc: the span, claimed
- * @nfree: its free slots, not all of them; 0 = treat it as full
  * @sweepgen: the cycle it was last swept in
  *
  * Return: 0, or -EINVAL if @sweepgen is neither the current one nor the one
  * before; the span is untouched then.
  */
-int hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc,
-		      u32 nfree, u32 sweepgen)
+int hspan_central_put_unswept(struct hspan_heap *heap, struct hspan_sdesc *desc,
+			      u32 sweepgen)
 {
 	struct hspan_central *central = &heap->central[desc->span_class];
 	int err;
 
 	spin_lock(&central->lock);
-	err = hspan_central_list(heap, central, desc, nfree, sweepgen);
+	err = hspan_central_list(heap, central, desc, 0, sweepgen);
 	if (!err)
 		central->puts++;
 	spin_unlock(&central->lock);
 	return err;
 }
 
-/* Take a span from a CPU cache, whose lock is held; it cannot be too old. */
-void hspan_central_add(struct hspan_heap *heap, struct hspan_sdesc *desc)
+/* Take a span out of a CPU cache, whose slot is empty already. */
+void hspan_central_drain(struct hspan_heap *heap, struct hspan_sdesc *desc)
 {
 	struct hspan_central *central = &heap->central[desc->span_class];
 
 	spin_lock(&central->lock);
-	if (hspan_central_list(heap, central, desc, desc->nfree,
-			       desc->sweepgen))
-		hspan_heap_warn("span %u: cached over two cycles", desc->page);
+	hspan_central_list_own(heap, central, desc);
+	central->drained++;
 	spin_unlock(&central->lock);
 }
 
@@ -145,14 +178,10 @@ void hspan_central_add(struct hspan_heap *heap, struct hspan_sdesc *desc)
 void hspan_central_adopt(struct hspan_heap *heap, struct hspan_sdesc *desc)
 {
 	struct hspan_central *central = &heap->central[desc->span_class];
-	u32 sweepgen;
 
 	spin_lock(&central->lock);
-	do {
-		sweepgen = READ_ONCE(heap->sweepgen);
-		if (desc->sweepgen != sweepgen)
-			sweepgen--;
-	} while (hspan_central_list(heap, central, desc, 0, sweepgen));
+	WRITE_ONCE(desc->nfree, 0);
+	hspan_central_list_own(heap, central, desc);
 	spin_unlock(&central->lock);
 }
 

@@ -1,13 +1,86 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * CPU caches: a few swept, partial spans of each class for each CPU, so that
- * the common get and put take no lock another CPU wants.
+ * the common get and put take no lock.
  *
- * A span may be cached when its sweepgen is the current one.  A cycle adds
- * one and then empties every cache; in between, a span popped from a cache
- * is one behind, and is handed out as unswept.
+ * Every slot stands by itself: it holds a page number or nothing, and who
+ * exchanges a page number for nothing owns the span.  So a thread may be
+ * moved or stopped between any two instructions, any CPU may empty any
+ * cache, and no span can be in two hands or in none.  A get and a put on
+ * their own CPU are one atomic operation each on a cache line that no other
+ * CPU uses; that is as cheap as a lock of one's own, and cheaper than the
+ * interrupts it would take to empty a cache that only its CPU may touch.
+ *
+ * A cached span is swept.  A put publishes the span and then looks at the
+ * heap's sweepgen again; a cycle moves sweepgen and then looks into all
+ * slots.  With a full barrier between each one's two steps, at least one
+ * sees the other: when both are over, no span of the cycle before is left in
+ * a slot.  In between, a get may find one and hands it out as unswept.
+ *
+ * How deep a cache is follows from what deeper or shallower would have
+ * brought.  It grows by one when a get finds nothing that a put, since the
+ * last such get, had no room for: one slot more, and this get would have hit.
+ * It shrinks by one when a cycle ends in which the last slot was never
+ * filled: without that slot, all would have been the same.  So a load that
+ * repeats itself from cycle to cycle comes to rest: what it shrank by, it had
+ * no use for, and does not grow by again.
  */
 #include "internal.h"
+
+/* Slots of the line that a put may fill. */
+static u32 hspan_cache_limit(const struct hspan_heap *heap,
+			     const struct hspan_cache_line *line)
+{
+	u32 depth = max_t(u32, READ_ONCE(line->depth),
+			  READ_ONCE(heap->cache_depth));
+
+	return min(depth, READ_ONCE(heap->cache_max_depth));
+}
+
+/* A get missed what a put had no room for. */
+static void hspan_cache_grow(const struct hspan_heap *heap,
+			     struct hspan_cache_line *line)
+{
+	u32 limit = hspan_cache_limit(heap, line);
+
+	WRITE_ONCE(line->overflowed, false);
+	if (limit < READ_ONCE(heap->cache_max_depth)) {
+		WRITE_ONCE(line->depth, limit + 1);
+		WRITE_ONCE(line->topped, true);
+	}
+}
+
+/* What a flush does about the depth a cache has come to. */
+static void hspan_cache_adapt(struct hspan_cache_line *line,
+			      enum hspan_flush how)
+{
+	u8 depth = READ_ONCE(line->depth);
+
+	if (how == HSPAN_FLUSH_KEEP)
+		return;
+	if (how == HSPAN_FLUSH_RESET)
+		WRITE_ONCE(line->depth, 0);
+	else if (depth && !READ_ONCE(line->topped))
+		WRITE_ONCE(line->depth, depth - 1);
+	WRITE_ONCE(line->topped, false);
+	WRITE_ONCE(line->overflowed, false);
+}
+
+/* The span was in a slot and is ours; it becomes @holder's. */
+static void hspan_cache_hand_out(struct hspan_heap *heap, u32 page, u32 holder,
+				 struct hspan_span *span)
+{
+	struct hspan_sdesc *desc = hspan_desc(heap, page);
+	u32 sweepgen = READ_ONCE(heap->sweepgen);
+	u16 flags = 0;
+
+	if (desc->sweepgen != sweepgen) {
+		WRITE_ONCE(desc->sweepgen, sweepgen - 1);
+		flags = HSPAN_SPAN_UNSWEPT;
+	}
+	hspan_desc_tell(desc, flags, span);
+	hspan_desc_hand_over(desc, holder);
+}
 
 /**
  * hspan_cpucache_get() - take spans from this CPU's cache
@@ -17,102 +90,166 @@
  * @spans: filled in
  * @nr: how many are wanted
  *
+ * Looks into every slot, as the depth may have been more when it was filled.
+ *
  * Return: how many.
  */
 u32 hspan_cpucache_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		       struct hspan_span *spans, u32 nr)
 {
-	struct hspan_cpu_cache *cache = raw_cpu_ptr(heap->caches);
-	u32 n, i;
+	struct hspan_cpu_cache *cache = get_cpu_ptr(heap->caches);
+	struct hspan_cache_line *line = &cache->line[span_class];
+	u32 n = 0, i;
 
-	spin_lock(&cache->lock);
-	n = min_t(u32, nr, cache->nr[span_class]);
-	cache->nr[span_class] -= n;
-	cache->total -= n;
-	cache->hits += n;
-	for (i = 0; i < n; i++) {
-		u32 slot = cache->nr[span_class] + n - 1 - i;
-		struct hspan_sdesc *desc =
-			hspan_desc(heap, cache->page[span_class][slot]);
-		u16 flags = 0;
+	for (i = 0; i < HSPAN_CACHE_DEPTH_MAX && n < nr; i++) {
+		u32 word = READ_ONCE(line->slot[i]);
 
-		if (desc->sweepgen != READ_ONCE(heap->sweepgen))
-			flags = HSPAN_SPAN_UNSWEPT;
-		hspan_desc_tell(desc, flags, &spans[i]);
-		hspan_desc_hand_over(desc, holder);
+		if (word)
+			word = xchg(&line->slot[i], 0);
+		if (word)
+			hspan_cache_hand_out(heap, word - 1, holder,
+					     &spans[n++]);
 	}
-	spin_unlock(&cache->lock);
+	if (n)
+		local64_add(n, &cache->hits);
+	if (n < nr && READ_ONCE(line->overflowed))
+		hspan_cache_grow(heap, line);
+	put_cpu_ptr(heap->caches);
 	return n;
+}
+
+/* Publish the page in a free slot, or return NULL.  Full barrier if it is. */
+static u32 *hspan_cache_fill(struct hspan_heap *heap,
+			     struct hspan_cache_line *line, u32 page)
+{
+	u32 limit = hspan_cache_limit(heap, line), i;
+
+	for (i = 0; i < limit; i++) {
+		if (READ_ONCE(line->slot[i]) ||
+		    cmpxchg(&line->slot[i], 0, page + 1))
+			continue;
+		if (i + 1 == limit && !READ_ONCE(line->topped))
+			WRITE_ONCE(line->topped, true);
+		return &line->slot[i];
+	}
+	if (!READ_ONCE(line->overflowed))
+		WRITE_ONCE(line->overflowed, true);
+	return NULL;
+}
+
+/* Empty one slot to its central list; false if there is nothing in it. */
+static bool hspan_cache_drain_slot(struct hspan_heap *heap, u32 *slot)
+{
+	u32 word = READ_ONCE(*slot);
+
+	if (word)
+		word = xchg(slot, 0);
+	if (word)
+		hspan_central_drain(heap, hspan_desc(heap, word - 1));
+	return word;
 }
 
 /**
  * hspan_cpucache_put() - keep a span in this CPU's cache
  * @heap: the heap
- * @desc: the span, claimed
- * @nfree: its free slots: some, but not all
- * @sweepgen: the cycle it was last swept in
+ * @desc: the span, claimed, with its new nfree, not 0, and sweepgen, which
+ *	was the heap's a moment ago
  *
- * Return: true, or false if there is no room or it has to be swept.
+ * The CPU cannot go away between being asked for and the span being in its
+ * cache: preemption is off.
+ *
+ * Return: true, or false if there is no room.
  */
-bool hspan_cpucache_put(struct hspan_heap *heap, struct hspan_sdesc *desc,
-			u32 nfree, u32 sweepgen)
+bool hspan_cpucache_put(struct hspan_heap *heap, struct hspan_sdesc *desc)
 {
-	struct hspan_cpu_cache *cache = raw_cpu_ptr(heap->caches);
-	u8 *nr = &cache->nr[desc->span_class];
-	bool kept;
+	struct hspan_cpu_cache *cache = get_cpu_ptr(heap->caches);
+	u32 sweepgen = desc->sweepgen;
+	u32 *slot;
 
-	spin_lock(&cache->lock);
-	kept = *nr < READ_ONCE(heap->cache_depth) &&
-	       sweepgen == READ_ONCE(heap->sweepgen);
-	if (kept) {
-		WRITE_ONCE(desc->nfree, nfree);
-		WRITE_ONCE(desc->sweepgen, sweepgen);
-		WRITE_ONCE(desc->state, HSPAN_STATE_CACHED);
-		cache->page[desc->span_class][(*nr)++] = desc->page;
-		cache->total++;
-		cache->puts++;
-	}
-	spin_unlock(&cache->lock);
-	return kept;
+	WRITE_ONCE(desc->state, HSPAN_STATE_CACHED);
+	if (!READ_ONCE(cache->used))
+		WRITE_ONCE(cache->used, true);
+	slot = hspan_cache_fill(heap, &cache->line[desc->span_class],
+				desc->page);
+	if (slot)
+		local64_add(1, &cache->puts);
+	put_cpu_ptr(heap->caches);
+
+	/* Not this span, perhaps, but who lists a cached one does no harm. */
+	if (slot && READ_ONCE(heap->sweepgen) != sweepgen)
+		hspan_cache_drain_slot(heap, slot);
+	return slot;
 }
 
-static void hspan_cpucache_empty(struct hspan_heap *heap,
-				 struct hspan_cpu_cache *cache)
+static u32 hspan_cache_drain(struct hspan_heap *heap,
+			     struct hspan_cache_line *line)
 {
+	u32 n = 0, i;
+
+	for (i = 0; i < HSPAN_CACHE_DEPTH_MAX; i++)
+		n += hspan_cache_drain_slot(heap, &line->slot[i]);
+	return n;
+}
+
+/**
+ * hspan_cpucache_drain() - empty all CPUs' caches of one class
+ * @heap: the heap
+ * @span_class: the class
+ *
+ * Return: how many spans were listed.
+ */
+u32 hspan_cpucache_drain(struct hspan_heap *heap, u32 span_class)
+{
+	u32 n = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct hspan_cpu_cache *cache = per_cpu_ptr(heap->caches, cpu);
+
+		if (READ_ONCE(cache->used))
+			n += hspan_cache_drain(heap, &cache->line[span_class]);
+	}
+	return n;
+}
+
+/**
+ * hspan_cpucache_flush_cpu() - empty one CPU's cache
+ * @heap: the heap
+ * @cpu: the CPU; it need not be there any more
+ * @how: what becomes of its depth
+ */
+void hspan_cpucache_flush_cpu(struct hspan_heap *heap, int cpu,
+			      enum hspan_flush how)
+{
+	struct hspan_cpu_cache *cache = per_cpu_ptr(heap->caches, cpu);
 	unsigned int i;
 
-	spin_lock(&cache->lock);
-	for (i = 0; cache->total && i < HSPAN_NR_SPAN_CLASSES; i++) {
-		while (cache->nr[i]) {
-			cache->nr[i]--;
-			cache->total--;
-			hspan_central_add(heap, hspan_desc(heap,
-					  cache->page[i][cache->nr[i]]));
-		}
+	if (!READ_ONCE(cache->used))
+		return;
+	for (i = 0; i < HSPAN_NR_SPAN_CLASSES; i++) {
+		hspan_cache_drain(heap, &cache->line[i]);
+		hspan_cache_adapt(&cache->line[i], how);
 	}
-	spin_unlock(&cache->lock);
 }
 
 /* Afterwards no cache holds what was put before the call. */
-void hspan_cpucache_flush(struct hspan_heap *heap)
+void hspan_cpucache_flush(struct hspan_heap *heap, enum hspan_flush how)
 {
 	int cpu;
 
+	smp_mb();	/* a new sweepgen or depth, then slots: see above */
 	for_each_possible_cpu(cpu)
-		hspan_cpucache_empty(heap, per_cpu_ptr(heap->caches, cpu));
+		hspan_cpucache_flush_cpu(heap, cpu, how);
 }
 
 int hspan_cpucache_init(struct hspan_heap *heap)
 {
-	int cpu;
-
 	heap->caches = alloc_percpu_gfp(struct hspan_cpu_cache,
 					GFP_KERNEL_ACCOUNT);
 	if (!heap->caches)
 		return -ENOMEM;
-	for_each_possible_cpu(cpu)
-		spin_lock_init(&per_cpu_ptr(heap->caches, cpu)->lock);
 	heap->cache_depth = HSPAN_CACHE_DEPTH_DEFAULT;
+	heap->cache_max_depth = HSPAN_CACHE_DEPTH_MAX;
 	return 0;
 }
 

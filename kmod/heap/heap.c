@@ -52,9 +52,9 @@ static int hspan_get_small(struct hspan_heap *heap, u32 holder, u32 span_class,
 			   u32 flags, struct hspan_span *spans, u32 nr)
 {
 	u32 npages = hspan_class_pages[span_class / 2], n = 0;
-	int more;
+	bool fresh = flags & HSPAN_GET_FRESH;
 
-	if (!(flags & HSPAN_GET_FRESH)) {
+	if (!fresh) {
 		n = hspan_cpucache_get(heap, holder, span_class, spans, nr);
 		if (n < nr)
 			n += hspan_central_get(heap, holder, span_class,
@@ -62,9 +62,14 @@ static int hspan_get_small(struct hspan_heap *heap, u32 holder, u32 span_class,
 		if (n == nr)
 			return n;
 	}
-	more = hspan_pageheap_get(heap, holder, span_class, npages, spans + n,
-				  nr - n, !n);
-	return more < 0 ? more : (int)n + more;
+	n += hspan_pageheap_get(heap, holder, span_class, npages, spans + n,
+				nr - n, false);
+	if (!n && !fresh && hspan_cpucache_drain(heap, span_class))
+		n = hspan_central_get(heap, holder, span_class, spans, nr);
+	if (n)
+		return n;
+	return hspan_pageheap_get(heap, holder, span_class, npages, spans, nr,
+				  true);
 }
 
 /* Spans of free pages only; one that was swept is free or has no use. */
@@ -126,33 +131,85 @@ static int hspan_desc_claim(struct hspan_sdesc *desc, u32 holder)
 	return -EALREADY;
 }
 
-/*
- * Sweepgen only grows, so one that is current here can at worst be the one
- * before when the span is listed, and one that is neither is wrong for good.
- */
-static int hspan_put_claimed(struct hspan_heap *heap, struct hspan_sdesc *desc,
-			     u32 nfree, u32 sweepgen)
+/* May the claimed span be put back like this?  It is not touched yet. */
+static int hspan_put_check(u32 now, const struct hspan_sdesc *desc,
+			   const struct hspan_put *put)
 {
-	u32 nelems = hspan_nelems(desc->span_class);
-	u32 now = READ_ONCE(heap->sweepgen);
-
-	if (sweepgen + 1 == now)
-		return hspan_central_put(heap, desc, 0, sweepgen);
-	if (sweepgen != now || nfree > nelems)
+	if (put->sweepgen + 1 == now)
+		return 0;
+	if (put->sweepgen != now ||
+	    put->nfree > hspan_nelems(desc->span_class))
 		return -EINVAL;
-	if (nfree == nelems) {
+	return 0;
+}
+
+/**
+ * struct hspan_batch - swept spans on their way to one central list
+ * @first: linked by next
+ * @span_class: of them all
+ * @cache_full: this CPU's cache of the class had no room
+ */
+struct hspan_batch {
+	struct hspan_sdesc *first;
+	u32 span_class;
+	bool cache_full;
+};
+
+static void hspan_batch_end(struct hspan_heap *heap, struct hspan_batch *batch)
+{
+	if (batch->first)
+		hspan_central_put(heap, batch->first);
+	batch->first = NULL;
+}
+
+/* A swept span that is ours, with free slots or without, but not empty. */
+static void hspan_batch_put(struct hspan_heap *heap, struct hspan_batch *batch,
+			    struct hspan_sdesc *desc)
+{
+	if (desc->span_class != batch->span_class) {
+		hspan_batch_end(heap, batch);
+		batch->span_class = desc->span_class;
+		batch->cache_full = false;
+	}
+	if (desc->nfree && !batch->cache_full) {
+		if (hspan_cpucache_put(heap, desc))
+			return;
+		batch->cache_full = true;
+	}
+	desc->next = batch->first;
+	batch->first = desc;
+}
+
+/*
+ * Sweepgen only grows, so one that is neither the current nor the one before
+ * is wrong for good.  One that is current here may be overtaken before the
+ * span is listed, which then is unswept.
+ */
+static int hspan_put_claimed(struct hspan_heap *heap, struct hspan_batch *batch,
+			     struct hspan_sdesc *desc,
+			     const struct hspan_put *put)
+{
+	u32 now = READ_ONCE(heap->sweepgen);
+	int err = hspan_put_check(now, desc, put);
+
+	if (err)
+		return err;
+	if (put->sweepgen != now)
+		return hspan_central_put_unswept(heap, desc, put->sweepgen);
+	if (put->nfree == hspan_nelems(desc->span_class)) {
 		hspan_pageheap_put(heap, desc);
 		return 0;
 	}
-	if (nfree && hspan_cpucache_put(heap, desc, nfree, sweepgen))
-		return 0;
-	return hspan_central_put(heap, desc, nfree, sweepgen);
+	WRITE_ONCE(desc->nfree, put->nfree);
+	WRITE_ONCE(desc->sweepgen, put->sweepgen);
+	hspan_batch_put(heap, batch, desc);
+	return 0;
 }
 
-int hspan_heap_put(struct hspan_heap *heap, u32 holder, u32 page, u32 nfree,
-		   u32 sweepgen)
+static int hspan_put_one(struct hspan_heap *heap, struct hspan_batch *batch,
+			 u32 holder, const struct hspan_put *put)
 {
-	struct hspan_sdesc *desc = hspan_desc_find(heap, page);
+	struct hspan_sdesc *desc = hspan_desc_find(heap, put->page);
 	int err;
 
 	if (!desc)
@@ -160,10 +217,37 @@ int hspan_heap_put(struct hspan_heap *heap, u32 holder, u32 page, u32 nfree,
 	err = hspan_desc_claim(desc, holder);
 	if (err)
 		return err;
-	err = hspan_put_claimed(heap, desc, nfree, sweepgen);
+	err = hspan_put_claimed(heap, batch, desc, put);
 	if (err)	/* refused: it stays with its holder */
 		smp_store_release(&desc->holder, holder);
 	return err;
+}
+
+u32 hspan_heap_put_many(struct hspan_heap *heap, u32 holder,
+			struct hspan_put *puts, u32 nr)
+{
+	struct hspan_batch batch = { 0 };
+	u32 done = 0, i;
+
+	for (i = 0; i < nr; i++) {
+		puts[i].error = hspan_put_one(heap, &batch, holder, &puts[i]);
+		done += !puts[i].error;
+	}
+	hspan_batch_end(heap, &batch);
+	return done;
+}
+
+int hspan_heap_put(struct hspan_heap *heap, u32 holder, u32 page, u32 nfree,
+		   u32 sweepgen)
+{
+	struct hspan_put put = {
+		.page = page,
+		.nfree = nfree,
+		.sweepgen = sweepgen,
+	};
+
+	hspan_heap_put_many(heap, holder, &put, 1);
+	return put.error;
 }
 
 int hspan_heap_sweep_next(struct hspan_heap *heap, u32 holder,
@@ -236,11 +320,11 @@ int hspan_heap_cycle(struct hspan_heap *heap, u32 *sweepgen)
 	err = hspan_cycle_begin(heap);
 	if (err)
 		return err;
-	hspan_cpucache_flush(heap);
+	hspan_cpucache_flush(heap, HSPAN_FLUSH_KEEP);
 	err = hspan_cycle_advance(heap, sweepgen);
 	if (!err) {
 		WRITE_ONCE(heap->sweep_hint, 0);
-		hspan_cpucache_flush(heap);
+		hspan_cpucache_flush(heap, HSPAN_FLUSH_AGE);
 		hspan_central_sync(heap);
 		hspan_control_unswept(heap);
 	}
@@ -252,7 +336,12 @@ int hspan_heap_cycle(struct hspan_heap *heap, u32 *sweepgen)
 
 void hspan_heap_flush(struct hspan_heap *heap)
 {
-	hspan_cpucache_flush(heap);
+	hspan_cpucache_flush(heap, HSPAN_FLUSH_RESET);
+}
+
+void hspan_heap_flush_cpu(struct hspan_heap *heap, int cpu)
+{
+	hspan_cpucache_flush_cpu(heap, cpu, HSPAN_FLUSH_RESET);
 }
 
 void hspan_heap_set_pressure(struct hspan_heap *heap, u32 level)
@@ -297,9 +386,12 @@ void hspan_heap_set_control(struct hspan_heap *heap,
 	hspan_control_unswept(heap);
 }
 
-void hspan_heap_set_cache_depth(struct hspan_heap *heap, u32 depth)
+void hspan_heap_set_cache_depth(struct hspan_heap *heap, u32 depth,
+				u32 max_depth)
 {
 	WRITE_ONCE(heap->cache_depth,
 		   min_t(u32, depth, HSPAN_CACHE_DEPTH_MAX));
-	hspan_cpucache_flush(heap);
+	WRITE_ONCE(heap->cache_max_depth,
+		   min_t(u32, max_depth, HSPAN_CACHE_DEPTH_MAX));
+	hspan_cpucache_flush(heap, HSPAN_FLUSH_RESET);
 }

@@ -7,16 +7,17 @@
  *
  * Lock order (outer first; nothing that sleeps is called under any of them):
  *
- *	hspan_cpu_cache.lock -> hspan_central.lock -> hspan_heap.lock
+ *	hspan_central.lock -> hspan_heap.lock
  *
- * Two CPU caches are never locked at once, nor two centrals.
+ * Two centrals are never locked at once.  CPU caches have no lock.
  *
  * Who owns a span.  At any instant a span is in exactly one of these states
  * (hspan_sdesc.state), and only its owner may change it:
  *
  *	HELD     by the client named in .holder, who alone may sweep it,
  *	         allocate from it and put it back;
- *	CACHED   in one CPU cache (its lock): swept, with a free slot;
+ *	CACHED   in one slot of a CPU cache, with a free slot for objects;
+ *		 who exchanges its page number there for nothing owns it;
  *	LISTED   on one central list (its lock);
  *	FREE     no span: pages belong to the page heap (heap lock).
  *
@@ -33,6 +34,13 @@
  * unswept spans are still listed.  A span held across a cycle is put back
  * with the sweepgen of its last sweep and joins the unswept; one held across
  * two must be swept by its holder before it can be put back.
+ *
+ * A slot of a CPU cache holds an unswept span only while the put that put it
+ * there has not returned, or the cycle that made it unswept has not.  A put
+ * stores the slot and then reads sweepgen, a cycle stores sweepgen and then
+ * reads all slots, each with a full barrier between: one of them sees to the
+ * span.  A span that is two cycles behind or more, because its put was that
+ * slow, is listed and handed out as unswept like any other.
  *
  * What is known to be zero.  A block comes zeroed from its source.  A page
  * is dirty from the first time a span with that page is handed out; a span
@@ -99,9 +107,9 @@ void *hspan_heap_priv(const struct hspan_heap *heap);
 /*
  * Take up to @nr spans of @span_class for @holder (not 0).  @npages is for
  * large spans, else 0.  Returns how many (at least 1), or -EINVAL, -ENOMEM,
- * -EDQUOT, -ENOSPC.  Order: CPU cache, central partial swept, partial
+ * -EDQUOT, -ENOSPC.  Order: this CPU's cache, central partial swept, partial
  * unswept, full unswept (a few), free pages, and only if all that gave none,
- * one from a new block.  Sleeps.
+ * what other CPUs' caches have, or one from a new block.  Sleeps.
  */
 int hspan_heap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		   u32 npages, u32 flags, struct hspan_span *spans, u32 nr);
@@ -113,6 +121,13 @@ int hspan_heap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 int hspan_heap_put(struct hspan_heap *heap, u32 holder, u32 page, u32 nfree,
 		   u32 sweepgen);
 
+/*
+ * The same for @nr spans, each judged by itself, its outcome in .error.
+ * Returns how many were taken back.
+ */
+u32 hspan_heap_put_many(struct hspan_heap *heap, u32 holder,
+			struct hspan_put *puts, u32 nr);
+
 /* Take up to @nr unswept spans; 0 when none is listed.  Does not sleep. */
 int hspan_heap_sweep_next(struct hspan_heap *heap, u32 holder,
 			  struct hspan_span *spans, u32 nr);
@@ -123,8 +138,14 @@ int hspan_heap_sweep_next(struct hspan_heap *heap, u32 holder,
  */
 int hspan_heap_cycle(struct hspan_heap *heap, u32 *sweepgen);
 
-/* Move all spans in CPU caches to their central lists. */
+/*
+ * Move all spans in CPU caches to their central lists, and let the caches be
+ * as shallow as they may.
+ */
 void hspan_heap_flush(struct hspan_heap *heap);
+
+/* The same for one CPU, which can be a dead one. */
+void hspan_heap_flush_cpu(struct hspan_heap *heap, int cpu);
 
 /* Put up to @max free blocks to their source; returns how many.  Sleeps. */
 u64 hspan_heap_release(struct hspan_heap *heap, u64 max);
@@ -167,10 +188,14 @@ void hspan_heap_set_control(struct hspan_heap *heap,
 void hspan_heap_set_pressure(struct hspan_heap *heap, u32 level);
 
 /*
- * How many spans of a class a CPU cache keeps, at most 8; takes effect at
- * once.  0 = none.
+ * How many spans of a class a CPU cache may always keep, and how many it may
+ * come to keep where that brings hits; takes effect at once.  The second
+ * bounds the first; 0 = none.
  */
-void hspan_heap_set_cache_depth(struct hspan_heap *heap, u32 depth);
+#define HSPAN_CACHE_DEPTH_MAX		15
+#define HSPAN_CACHE_DEPTH_DEFAULT	4
+void hspan_heap_set_cache_depth(struct hspan_heap *heap, u32 depth,
+				u32 max_depth);
 
 /*
  * Walk every span; for debugfs, fdinfo and tests.  @fn sees a copy of each

@@ -6,7 +6,8 @@
 #include "internal.h"
 
 static void hspan_stats_central(struct hspan_heap *heap,
-				struct hspan_arena_stats *st, u64 *listed)
+				struct hspan_arena_stats *st, u64 *listed,
+				u64 *drained)
 {
 	unsigned int i;
 
@@ -16,26 +17,29 @@ static void hspan_stats_central(struct hspan_heap *heap,
 		spin_lock(&central->lock);
 		st->central_hits += central->hits;
 		st->puts += central->puts;
+		*drained += central->drained;
 		*listed += central->partial[0].nr + central->partial[1].nr +
 			   central->full[0].nr + central->full[1].nr;
 		spin_unlock(&central->lock);
 	}
 }
 
+/* What went into the caches and has not come out. */
 static void hspan_stats_caches(struct hspan_heap *heap,
-			       struct hspan_arena_stats *st)
+			       struct hspan_arena_stats *st, u64 drained)
 {
+	u64 puts = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
 		struct hspan_cpu_cache *cache = per_cpu_ptr(heap->caches, cpu);
 
-		spin_lock(&cache->lock);
-		st->cache_hits += cache->hits;
-		st->puts += cache->puts;
-		st->spans_cached += cache->total;
-		spin_unlock(&cache->lock);
+		st->cache_hits += local64_read(&cache->hits);
+		puts += local64_read(&cache->puts);
 	}
+	st->puts += puts;
+	drained += st->cache_hits;
+	st->spans_cached = puts > drained ? puts - drained : 0;
 }
 
 static void hspan_stats_pages(struct hspan_heap *heap,
@@ -61,11 +65,11 @@ static void hspan_stats_pages(struct hspan_heap *heap,
  */
 void hspan_heap_stats(struct hspan_heap *heap, struct hspan_arena_stats *st)
 {
-	u64 listed = 0;
+	u64 listed = 0, drained = 0;
 
 	*st = (struct hspan_arena_stats){ 0 };
-	hspan_stats_caches(heap, st);
-	hspan_stats_central(heap, st, &listed);
+	hspan_stats_central(heap, st, &listed, &drained);
+	hspan_stats_caches(heap, st, drained);
 	hspan_stats_pages(heap, st);
 	st->nr_unswept = hspan_nr_unswept(heap);
 	st->gets = st->cache_hits + st->central_hits + st->page_heap_hits;
@@ -286,30 +290,41 @@ static void hspan_verify_central(struct hspan_check *check)
 		    (unsigned long long)check->spans[HSPAN_STATE_LISTED]);
 }
 
+static u32 hspan_verify_line(struct hspan_check *check, u32 span_class,
+			     const struct hspan_cache_line *line)
+{
+	u32 n = 0, i;
+
+	for (i = 0; i < HSPAN_CACHE_DEPTH_MAX; i++) {
+		const struct hspan_sdesc *desc;
+
+		if (!line->slot[i])
+			continue;
+		desc = hspan_desc(check->heap, line->slot[i] - 1);
+		hspan_check(check, desc->state == HSPAN_STATE_CACHED &&
+			    desc->span_class == span_class && desc->nfree,
+			    "span %u: in a cache", desc->page);
+		n++;
+	}
+	hspan_check(check, line->depth <= HSPAN_CACHE_DEPTH_MAX,
+		    "class %u: cache of depth %u", span_class, line->depth);
+	return n;
+}
+
 static u32 hspan_verify_cache(struct hspan_check *check,
 			      const struct hspan_cpu_cache *cache)
 {
-	u32 n = 0, i, j;
+	u32 n = 0, i;
 
-	for (i = 0; i < HSPAN_NR_SPAN_CLASSES; i++) {
-		for (j = 0; j < cache->nr[i]; j++) {
-			const struct hspan_sdesc *desc =
-				hspan_desc(check->heap, cache->page[i][j]);
-
-			hspan_check(check,
-				    desc->state == HSPAN_STATE_CACHED &&
-				    desc->span_class == i && desc->nfree,
-				    "span %u: in a cache", desc->page);
-		}
-		n += cache->nr[i];
-	}
-	hspan_check(check, n == cache->total, "cache of %u counts %u", n,
-		    cache->total);
+	for (i = 0; i < HSPAN_NR_SPAN_CLASSES; i++)
+		n += hspan_verify_line(check, i, &cache->line[i]);
+	hspan_check(check, !n || cache->used, "%u spans in an unused cache", n);
 	return n;
 }
 
 static void hspan_verify_caches(struct hspan_check *check)
 {
+	struct hspan_arena_stats st;
 	u32 n = 0;
 	int cpu;
 
@@ -319,6 +334,11 @@ static void hspan_verify_caches(struct hspan_check *check)
 	hspan_check(check, n == check->spans[HSPAN_STATE_CACHED],
 		    "%u spans in caches, %llu say so", n,
 		    (unsigned long long)check->spans[HSPAN_STATE_CACHED]);
+	hspan_heap_stats(check->heap, &st);
+	hspan_check(check, n == st.spans_cached &&
+		    st.spans_held == check->spans[HSPAN_STATE_HELD],
+		    "%u spans in caches, counted %llu", n,
+		    (unsigned long long)st.spans_cached);
 }
 
 static void hspan_verify_counters(struct hspan_check *check)

@@ -19,15 +19,13 @@
 #include <linux/nospec.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
+#include <asm/local64.h>
 #endif
 
 #include "fit.h"
 
 #define hspan_heap_warn(fmt, ...) \
 	pr_warn("hugespan: heap: " fmt "\n", ##__VA_ARGS__)
-
-#define HSPAN_CACHE_DEPTH_MAX		8
-#define HSPAN_CACHE_DEPTH_DEFAULT	4
 
 /* Full unswept spans of a class handed out before new pages are tried. */
 #define HSPAN_FULL_BUDGET		8
@@ -106,6 +104,7 @@ struct hspan_stack {
  *	looks for free pages
  * @hits: spans handed out by get and sweep_next
  * @puts: spans taken back
+ * @drained: spans that came from CPU caches
  */
 struct hspan_central {
 	spinlock_t lock;
@@ -114,28 +113,40 @@ struct hspan_central {
 	u32 full_budget;
 	u64 hits;
 	u64 puts;
+	u64 drained;
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct hspan_cpu_cache - swept spans with a free slot, ready for one CPU
- * @lock: protects all other fields.  Any CPU may take it: a thread can move
- *	between asking which CPU it is on and locking.
- * @total: spans cached, all classes
- * @hits: spans handed out
- * @puts: spans taken back
- * @nr: spans cached, by class
- * @page: their first pages, latest last
+ * struct hspan_cache_line - swept spans with a free slot, for one CPU
+ * @slot: first page + 1 of a span of this class, or 0.  Who exchanges the
+ *	number for 0 owns the span; no lock, and any CPU may.
+ * @depth: slots that a put may fill, if that is more than the heap's
+ *	cache_depth; never more than its cache_max_depth
+ * @overflowed: a put found them all full, and no get has missed since
+ * @topped: a put filled the last of them since the last cycle
  *
- * Slots hold page numbers, so that a later lock-free fast path (restartable
- * sequences, or preemption off) can store one word and commit by @nr.
+ * One cache line.  All but @slot are hints: an update lost in a race costs a
+ * hit or a slot.
+ */
+struct hspan_cache_line {
+	u32 slot[HSPAN_CACHE_DEPTH_MAX];
+	u8 depth;
+	bool overflowed;
+	bool topped;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct hspan_cpu_cache - what one CPU has at hand
+ * @hits: spans handed out by gets on this CPU
+ * @puts: spans taken back by puts on this CPU
+ * @used: it was put to at least once; never cleared
+ * @line: by class
  */
 struct hspan_cpu_cache {
-	spinlock_t lock;
-	u32 total;
-	u64 hits;
-	u64 puts;
-	u8 nr[HSPAN_NR_SPAN_CLASSES];
-	u32 page[HSPAN_NR_SPAN_CLASSES][HSPAN_CACHE_DEPTH_MAX];
+	local64_t hits;
+	local64_t puts;
+	bool used;
+	struct hspan_cache_line line[HSPAN_NR_SPAN_CLASSES];
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -143,7 +154,8 @@ struct hspan_cpu_cache {
  * @ops: what the arena does for us; constant
  * @priv: the arena's; constant
  * @nr_blocks: length of the address range; constant
- * @cache_depth: spans a CPU cache keeps of each class (READ_ONCE)
+ * @cache_depth: spans that a CPU cache may always keep of a class (READ_ONCE)
+ * @cache_max_depth: most that it may come to keep (READ_ONCE)
  * @sweep_hint: class where sweep_next last found one (READ_ONCE)
  * @sweepgen: cycles so far (written under @lock; readers see heap.h)
  * @nr_listed: spans on central lists, by parity of their sweepgen.  Changed
@@ -176,6 +188,7 @@ struct hspan_heap {
 	void *priv;
 	u32 nr_blocks;
 	u32 cache_depth;
+	u32 cache_max_depth;
 	u32 sweep_hint;
 	u32 sweepgen;
 	atomic_t nr_listed[2];
@@ -280,20 +293,29 @@ u32 hspan_central_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		      struct hspan_span *spans, u32 nr);
 u32 hspan_central_sweep(struct hspan_heap *heap, u32 holder, u32 span_class,
 			struct hspan_span *spans, u32 nr);
-int hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc,
-		      u32 nfree, u32 sweepgen);
-void hspan_central_add(struct hspan_heap *heap, struct hspan_sdesc *desc);
+void hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc);
+int hspan_central_put_unswept(struct hspan_heap *heap, struct hspan_sdesc *desc,
+			      u32 sweepgen);
+void hspan_central_drain(struct hspan_heap *heap, struct hspan_sdesc *desc);
 void hspan_central_adopt(struct hspan_heap *heap, struct hspan_sdesc *desc);
 void hspan_central_sync(struct hspan_heap *heap);
 void hspan_control_unswept(struct hspan_heap *heap);
 
 /* cpucache.c */
+enum hspan_flush {
+	HSPAN_FLUSH_KEEP,	/* caches stay as deep as they are */
+	HSPAN_FLUSH_AGE,	/* a cycle has ended: see who used the depth */
+	HSPAN_FLUSH_RESET,	/* begin anew */
+};
+
 int hspan_cpucache_init(struct hspan_heap *heap);
 void hspan_cpucache_exit(struct hspan_heap *heap);
 u32 hspan_cpucache_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		       struct hspan_span *spans, u32 nr);
-bool hspan_cpucache_put(struct hspan_heap *heap, struct hspan_sdesc *desc,
-			u32 nfree, u32 sweepgen);
-void hspan_cpucache_flush(struct hspan_heap *heap);
+bool hspan_cpucache_put(struct hspan_heap *heap, struct hspan_sdesc *desc);
+u32 hspan_cpucache_drain(struct hspan_heap *heap, u32 span_class);
+void hspan_cpucache_flush_cpu(struct hspan_heap *heap, int cpu,
+			      enum hspan_flush how);
+void hspan_cpucache_flush(struct hspan_heap *heap, enum hspan_flush how);
 
 #endif /* _HUGESPAN_HEAP_INTERNAL_H */

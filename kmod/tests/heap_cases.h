@@ -6,6 +6,7 @@
 #ifndef _HUGESPAN_HEAP_CASES_H
 #define _HUGESPAN_HEAP_CASES_H
 
+#include "heap_cache_cases.h"
 #include "heap_fixture.h"
 #include "../heap/runs.h"
 
@@ -83,47 +84,6 @@ static void ht_case_page_map_follows_spans(struct ht_fixture *f)
 	ht_put(f, span.page, 4);
 	for (i = 0; i < HT_WIDE_PAGES; i++)
 		HT_ASSERT(f, ht_entry(f, span.page + i) == HSPAN_PM_NONE);
-	ht_verify(f);
-}
-
-/* Depth spans stay with the CPU, latest first out; the rest go to central. */
-static void ht_case_cache_keeps_partial(struct ht_fixture *f)
-{
-	struct hspan_span spans[8], span;
-	struct hspan_arena_stats st;
-	u32 i;
-
-	hspan_heap_set_cache_depth(f->heap, 3);
-	for (i = 0; i < 8; i++)
-		spans[i] = ht_get(f, HT_CLASS, 0);
-	for (i = 0; i < 8; i++)
-		ht_put(f, spans[i].page, 5);
-	st = ht_stats(f);
-	HT_ASSERT(f, st.spans == 8 && st.spans_held == 0);
-	HT_ASSERT(f, st.spans_cached == 3);
-	ht_verify(f);
-	for (i = 0; i < 8; i++) {
-		span = ht_get(f, HT_CLASS, 0);
-		HT_ASSERT(f, span.flags == 0 && span.nfree == 5);
-	}
-	st = ht_stats(f);
-	HT_ASSERT(f, st.cache_hits == 3 && st.central_hits == 5);
-	HT_ASSERT(f, st.page_heap_hits == 8 && st.gets == 16 && st.puts == 8);
-	ht_verify(f);
-}
-
-static void ht_case_cache_depth_zero(struct ht_fixture *f)
-{
-	struct hspan_span span = ht_get(f, HT_CLASS, 0);
-
-	ht_put(f, span.page, 5);
-	HT_ASSERT(f, ht_stats(f).spans_cached == 1);
-	hspan_heap_set_cache_depth(f->heap, 0);
-	HT_ASSERT(f, ht_stats(f).spans_cached == 0);
-	HT_ASSERT(f, ht_get(f, HT_CLASS, 0).page == span.page);
-	ht_put(f, span.page, 5);
-	HT_ASSERT(f, ht_stats(f).spans_cached == 0);
-	hspan_heap_set_cache_depth(f->heap, ~0U);
 	ht_verify(f);
 }
 
@@ -234,9 +194,9 @@ static void ht_case_get_order(struct ht_fixture *f)
 	ht_put(f, s[2].page, 7);
 	ht_put(f, s[3].page, 0);
 	ht_cycle(f);
-	hspan_heap_set_cache_depth(f->heap, 0);
+	hspan_heap_set_cache_depth(f->heap, 0, 15);
 	ht_put(f, s[1].page, 6);
-	hspan_heap_set_cache_depth(f->heap, 1);
+	hspan_heap_set_cache_depth(f->heap, 1, 15);
 	ht_put(f, s[0].page, 5);
 	for (i = 0; i < 4; i++) {
 		got = ht_get(f, HT_CLASS, 0);
@@ -657,8 +617,7 @@ static void ht_case_slots_and_classes(struct ht_fixture *f)
 	X(get_refuses)				\
 	X(fresh_until_handed_out)		\
 	X(page_map_follows_spans)		\
-	X(cache_keeps_partial)			\
-	X(cache_depth_zero)			\
+	HT_CACHE_CASES(X)			\
 	X(put_refuses)				\
 	X(cycle_turns_swept_unswept)		\
 	X(put_of_the_cycle_before)		\

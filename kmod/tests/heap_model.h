@@ -325,7 +325,8 @@ static inline void hm_settings(struct hm_model *m)
 		hspan_heap_set_limit(m->f->heap, HT_BLOCKS);
 		break;
 	case 2:
-		hspan_heap_set_cache_depth(m->f->heap, m->choose(m, 10));
+		hspan_heap_set_cache_depth(m->f->heap, m->choose(m, 10),
+					   m->choose(m, 20));
 		break;
 	default:
 		hspan_heap_flush(m->f->heap);

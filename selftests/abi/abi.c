@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "abi.h"
+#include "../../kmod/heap/sizeclass.h"
 
 #define SYSFS	"/sys/devices/virtual/misc/hugespan/"
 
@@ -129,6 +130,36 @@ int abi_cycle(int fd)
 	if (ioctl(fd, HSPAN_IOC_CYCLE, &args))
 		return -1;
 	return args.sweepgen;
+}
+
+unsigned int abi_slots(unsigned int class)
+{
+	return class < 2 ? 1 : hspan_class_nelems[class / 2];
+}
+
+static unsigned long sweep_all_away(int fd)
+{
+	struct hspan_span spans[64];
+	unsigned long nr = 0;
+	int got, i;
+
+	while ((got = abi_sweep(fd, spans, 64)) > 0) {
+		for (i = 0; i < got; i++)
+			assert_int_equal(abi_put(fd, &spans[i],
+					abi_slots(spans[i].span_class)), 0);
+		nr += got;
+	}
+	assert_int_equal(got, 0);
+	return nr;
+}
+
+/* End all spans that nobody holds; returns how many that were. */
+unsigned long abi_sweep_away(int fd)
+{
+	unsigned long nr = sweep_all_away(fd);
+
+	assert_true(abi_cycle(fd) > 0);
+	return nr + sweep_all_away(fd);
 }
 
 unsigned long abi_release(int fd)

@@ -48,6 +48,8 @@ int abi_put(int fd, const struct hspan_span *span, unsigned int nfree);
 int abi_put_all(int fd, const struct hspan_span *spans, unsigned int nr);
 int abi_sweep(int fd, struct hspan_span *spans, unsigned int nr);
 int abi_cycle(int fd);
+unsigned int abi_slots(unsigned int class);
+unsigned long abi_sweep_away(int fd);
 unsigned long abi_release(int fd);
 struct hspan_arena_stats abi_stats(int fd);
 

@@ -49,13 +49,6 @@ typedef int64_t s64;
 #define smp_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
-#define cmpxchg(p, old, new) ({						\
-	__typeof__(*(p)) _old = (old);					\
-	__atomic_compare_exchange_n((p), &_old, (new), false,		\
-				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\
-	_old;								\
-})
-
 #if defined(__SANITIZE_THREAD__)
 #define HSPAN_SHIM_TSAN
 #elif defined(__has_feature)
@@ -76,6 +69,29 @@ static inline void smp_mb(void)
 #endif
 }
 
+/* As the kernel's: a full barrier, for which not every machine's atomics do. */
+static inline void hspan_shim_mb_after_atomic(void)
+{
+#if !defined(__x86_64__) && !defined(__i386__)
+	smp_mb();
+#endif
+}
+
+#define cmpxchg(p, old, new) ({						\
+	__typeof__(*(p)) _old = (old);					\
+	__atomic_compare_exchange_n((p), &_old, (new), false,		\
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\
+	hspan_shim_mb_after_atomic();					\
+	_old;								\
+})
+
+#define xchg(p, new) ({							\
+	__typeof__(*(p)) _old = __atomic_exchange_n((p), (new),		\
+						    __ATOMIC_SEQ_CST);	\
+	hspan_shim_mb_after_atomic();					\
+	_old;								\
+})
+
 typedef struct {
 	int counter;
 } atomic_t;
@@ -93,6 +109,24 @@ static inline void atomic_inc(atomic_t *v)
 static inline void atomic_dec(atomic_t *v)
 {
 	__atomic_fetch_sub(&v->counter, 1, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * A counter for one CPU.  A thread may be moved between asking for its CPU and
+ * counting, so here it takes an atomic operation.
+ */
+typedef struct {
+	s64 counter;
+} local64_t;
+
+static inline s64 local64_read(const local64_t *l)
+{
+	return __atomic_load_n(&l->counter, __ATOMIC_RELAXED);
+}
+
+static inline void local64_add(s64 n, local64_t *l)
+{
+	__atomic_fetch_add(&l->counter, n, __ATOMIC_RELAXED);
 }
 
 /*
@@ -301,7 +335,9 @@ static inline unsigned int hspan_shim_cpu(void)
 	((type *)hspan_shim_alloc(sizeof(type) * hspan_shim_nr_cpus()))
 #define free_percpu(ptr)		hspan_shim_free(ptr)
 #define per_cpu_ptr(ptr, cpu)		(&(ptr)[cpu])
-#define raw_cpu_ptr(ptr)		(&(ptr)[hspan_shim_cpu()])
+/* Nothing keeps the thread on that CPU, or the CPU in place. */
+#define get_cpu_ptr(ptr)		(&(ptr)[hspan_shim_cpu()])
+#define put_cpu_ptr(ptr)		((void)(ptr))
 #define for_each_possible_cpu(cpu) \
 	for ((cpu) = 0; (cpu) < (int)hspan_shim_nr_cpus(); (cpu)++)
 
