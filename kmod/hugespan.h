@@ -76,9 +76,10 @@
 #define HSPAN_BLOCK_ORDER	(HSPAN_BLOCK_SHIFT - PAGE_SHIFT)
 #define HSPAN_BLOCK_NR		(1UL << HSPAN_BLOCK_ORDER) /* system pages */
 
-/* Bytes of page map, and of one plane of bits, that belong to a block. */
+/* Bytes of page map, one plane of bits, and notes that belong to a block. */
 #define HSPAN_PAGE_MAP_BLOCK	(HSPAN_BLOCK_PAGES * sizeof(__u32))
 #define HSPAN_BITS_BLOCK	(HSPAN_BLOCK_PAGES * HSPAN_BITS_STRIDE)
+#define HSPAN_NOTES_BLOCK	(HSPAN_BLOCK_PAGES * sizeof(__u32))
 
 struct miscdevice;
 struct seq_file;
@@ -205,8 +206,8 @@ void hspan_poolthread_set_low(struct hspan_pool *pool, unsigned long low);
  * @heap: who has which pages; locks itself
  * @slot_lock: guards @slots
  * @slots: the folio behind each block, or NULL; see the rules above
- * @side: pages of the CONTROL, PAGE_MAP and BITS regions by offset in
- *	system pages; guarded by its xa_lock and the page lock, as above
+ * @side: pages of the CONTROL, PAGE_MAP, BITS and NOTES regions by
+ *	offset in system pages; guarded by its xa_lock and the page lock, as above
  * @client_ids: numbers of open clients; locks itself
  * @nr_clients: open clients
  * @faults: page faults of the data region
@@ -285,6 +286,7 @@ enum hspan_region {
 	HSPAN_REGION_CONTROL,
 	HSPAN_REGION_PAGE_MAP,
 	HSPAN_REGION_BITS,
+	HSPAN_REGION_NOTES,
 	HSPAN_NR_REGIONS,
 };
 

@@ -18,6 +18,7 @@ static const u64 hspan_region_off[HSPAN_NR_REGIONS] = {
 	[HSPAN_REGION_CONTROL] = HSPAN_OFF_CONTROL,
 	[HSPAN_REGION_PAGE_MAP] = HSPAN_OFF_PAGE_MAP,
 	[HSPAN_REGION_BITS] = HSPAN_OFF_BITS,
+	[HSPAN_REGION_NOTES] = HSPAN_OFF_NOTES,
 };
 
 /**
@@ -38,6 +39,8 @@ u64 hspan_region_size(const struct hspan_arena *arena, enum hspan_region region)
 		return PAGE_ALIGN(nr * HSPAN_PAGE_MAP_BLOCK);
 	case HSPAN_REGION_BITS:
 		return nr * HSPAN_BITS_BLOCK * HSPAN_BITS_PLANES;
+	case HSPAN_REGION_NOTES:
+		return PAGE_ALIGN(nr * HSPAN_NOTES_BLOCK);
 	default:
 		return 0;
 	}
@@ -207,5 +210,6 @@ int hspan_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_set(vma, VM_DONTEXPAND);
 	if (region == HSPAN_REGION_DATA)
 		return hspan_mmap_data(vma);
-	return hspan_mmap_side(vma, region == HSPAN_REGION_BITS);
+	return hspan_mmap_side(vma, region == HSPAN_REGION_BITS ||
+				    region == HSPAN_REGION_NOTES);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pages of the regions beside the data: control page, page map and bits.
+ * Pages of the regions beside the data: control page, page map, bits, notes.
  *
  * They are made when first looked at, one system page at a time, zeroed and
  * charged to whoever looks; never more than the regions' size.  The bits of a

@@ -169,9 +169,9 @@ u64 hspan_heap_limit(const struct hspan_heap *heap);
 /*
  * @holder is gone: everything it holds is listed as full, swept or unswept
  * by the sweepgen it had when handed out, for the next mark to decide about.
- * Whether the holder swept it since is not known here: clients that share a
- * heap have to note a sweep beside the mark bits, so that it is not done
- * twice.  Returns how many spans that were.  Sleeps (a long walk).
+ * Whether the holder swept it since is not known here; that is what notes are
+ * for, see <linux/hugespan.h>.  Returns how many spans that were.  Sleeps (a
+ * long walk).
  */
 u64 hspan_heap_drop_holder(struct hspan_heap *heap, u32 holder);
 

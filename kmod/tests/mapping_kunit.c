@@ -115,13 +115,16 @@ static void region_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hspan_region_size(&arena, HSPAN_REGION_BITS),
 			5UL * HSPAN_BLOCK_PAGES * HSPAN_BITS_STRIDE *
 			HSPAN_BITS_PLANES);
+	KUNIT_EXPECT_EQ(test, hspan_region_size(&arena, HSPAN_REGION_NOTES),
+			PAGE_ALIGN(5 * HSPAN_BLOCK_PAGES * 4));
 	KUNIT_EXPECT_EQ(test, hspan_region_size(&arena, HSPAN_NR_REGIONS), 0);
 }
 
 static void region_ranges(struct kunit *test)
 {
 	static const u64 off[] = { HSPAN_OFF_DATA, HSPAN_OFF_CONTROL,
-				   HSPAN_OFF_PAGE_MAP, HSPAN_OFF_BITS };
+				   HSPAN_OFF_PAGE_MAP, HSPAN_OFF_BITS,
+				   HSPAN_OFF_NOTES };
 	struct hspan_arena arena = { .size = 7 * HSPAN_BLOCK_SIZE,
 				     .nr_blocks = 7 };
 	int r;

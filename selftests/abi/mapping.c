@@ -149,7 +149,9 @@ static void refused_ranges(void **state)
 		{ HSPAN_OFF_PAGE_MAP + map, 4096 },
 		{ HSPAN_OFF_BITS, bits + 4096 },
 		{ HSPAN_OFF_BITS + bits, 4096 },
-		{ 4ULL << 40, 4096 },
+		{ HSPAN_OFF_NOTES, map + 4096 },
+		{ HSPAN_OFF_NOTES + map, 4096 },
+		{ 5ULL << 40, 4096 },
 		{ 1ULL << 62, 4096 },
 		{ ~0ULL << 12, 4096 },
 	};
@@ -210,6 +212,7 @@ static void never_executable(void **state)
 
 	refuse_map(fd, BLOCK, RW | PROT_EXEC, MAP_SHARED, HSPAN_OFF_DATA, EPERM);
 	refuse_map(fd, 4096, RW | PROT_EXEC, MAP_SHARED, HSPAN_OFF_BITS, EPERM);
+	refuse_map(fd, 4096, RW | PROT_EXEC, MAP_SHARED, HSPAN_OFF_NOTES, EPERM);
 	assert_errno(mprotect(p, BLOCK, RW | PROT_EXEC), EACCES);
 	munmap(p, BLOCK);
 }
@@ -269,6 +272,27 @@ static void bits_go_with_block(void **state)
 	assert_int_equal(p[plane - 1], 0x5a);
 	assert_int_equal(p[plane + part], 0x5a);
 	munmap(p, HSPAN_BITS_PLANES * plane);
+}
+
+/* Every client sees them, and blocks come and go without them. */
+static void notes_stay(void **state)
+{
+	int fd = abi_fd(state), other = abi_open(fd);
+	size_t size = ABI_BLOCKS * HSPAN_BLOCK_PAGES * sizeof(__u32);
+	char *p = abi_map(fd, HSPAN_OFF_NOTES, size, RW);
+	char *q = abi_map(other, HSPAN_OFF_NOTES, size, PROT_READ);
+	struct hspan_span span;
+
+	assert_true(all_zero(p, size));
+	memset(p, 0x5a, size);
+	span = get_blocks(fd, 1);
+	assert_int_equal(abi_put(fd, &span, 1), 0);
+	assert_int_equal(abi_release(fd), 1);
+	assert_int_equal(q[0], 0x5a);
+	assert_memory_equal(p, q, size);
+	munmap(p, size);
+	munmap(q, size);
+	close(other);
 }
 
 static void unbacked_is_sigbus(void **state)
@@ -463,6 +487,7 @@ int main(void)
 		TEST(read_only_regions), TEST(never_executable),
 		TEST(forced_write),
 		TEST(bits_are_memory), TEST(bits_go_with_block),
+		TEST(notes_stay),
 		TEST(unbacked_is_sigbus), TEST(zero_after_recycling),
 		TEST(dirty_is_not_fresh), TEST(fork_shares),
 		TEST(unmap_half_a_block), TEST(move_mapping),

@@ -56,13 +56,43 @@
  *           neither reads nor trusts it, and drops (zeroes) the part that
  *           belongs to a block with the block.  Plane 0 holds mark and allocation
  *           bits of a span's objects, plane 1 one "not a pointer" bit a word.
+ * NOTES     read-write, zero at first, 4 bytes a page of the arena, kept as
+ *           long as the arena; the kernel neither reads nor trusts it.  A
+ *           span's first page has the note of its last sweep, see below.
  */
 #define HSPAN_OFF_DATA		0ULL
 #define HSPAN_OFF_CONTROL	(1ULL << 40)
 #define HSPAN_OFF_PAGE_MAP	(2ULL << 40)
 #define HSPAN_OFF_BITS		(3ULL << 40)
+#define HSPAN_OFF_NOTES		(4ULL << 40)
 #define HSPAN_BITS_STRIDE	128
 #define HSPAN_BITS_PLANES	2
+
+/*
+ * Notes: how clients that share an arena sweep a span once, even if one of
+ * them dies at it.
+ *
+ * Whoever holds an unswept span may sweep it: the mark bits become the
+ * allocation bits and the mark bits zero.  If the client dies before it has
+ * put the span back, the kernel cannot know how far it came, and hands the
+ * span out as unswept once more.  Sweeping it again would free all that lives.
+ * So, with @gen the sweepgen that the span is swept in (its last one, as
+ * handed out, + 1):
+ *
+ *	if the note is not HSPAN_NOTE_SWEPT(@gen):
+ *		if it is not HSPAN_NOTE_COPIED(@gen):
+ *			copy the mark bits over the allocation bits
+ *			note = HSPAN_NOTE_COPIED(@gen)		store-release
+ *		clear the mark bits
+ *		note = HSPAN_NOTE_SWEPT(@gen)			store-release
+ *	count free slots by the allocation bits, allocate, put back
+ *
+ * Each step may be done again from its beginning without harm, for what it
+ * reads is written only by the next one.  Allocation comes after the last.
+ * A new span needs no note: an old one at its page is of an earlier cycle.
+ */
+#define HSPAN_NOTE_COPIED(sweepgen)	((__u32)(sweepgen) << 1)
+#define HSPAN_NOTE_SWEPT(sweepgen)	(((__u32)(sweepgen) << 1) | 1)
 
 /**
  * struct hspan_control - what the kernel tells every client of an arena

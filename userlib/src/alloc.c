@@ -211,8 +211,8 @@ static bool is_stale(const struct hs_held *held)
  */
 static void sweep_held(struct hs_held *held, uint32_t sc)
 {
-	hs_sweep_span(held->page, sc);
 	held->sweepgen++;
+	hs_sweep_span(held->page, sc, held->sweepgen);
 	held->next = 0;
 	held->zeroed = false;
 }

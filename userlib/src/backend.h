@@ -17,6 +17,7 @@
  * @size: bytes of it, a multiple of a block
  * @page_map: an entry a page; see HSPAN_PM_*
  * @bits: HSPAN_BITS_PLANES planes of HSPAN_BITS_STRIDE bytes a page
+ * @notes: a word a page, for HSPAN_NOTE_*
  * @control: sweepgen and pressure
  * @limit: blocks that it gives out if nothing is set, UINT64_MAX = any number
  */
@@ -25,6 +26,7 @@ struct hs_space {
 	size_t size;
 	const uint32_t *page_map;
 	uint8_t *bits;
+	uint32_t *notes;
 	const volatile struct hspan_control *control;
 	uint64_t limit;
 };

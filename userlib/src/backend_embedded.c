@@ -17,6 +17,7 @@ static struct {
 	size_t data_map_size;
 } embedded;
 
+/* The page map's, and the notes'. */
 static size_t page_map_size(void)
 {
 	return (embedded.space.size >> HSPAN_PAGE_SHIFT) * sizeof(uint32_t);
@@ -92,6 +93,7 @@ static void embedded_close(void)
 	hs_unmap(embedded.control, HSPAN_PAGE_SIZE);
 	hs_unmap((void *)embedded.space.page_map, page_map_size());
 	hs_unmap(embedded.space.bits, bits_size());
+	hs_unmap(embedded.space.notes, page_map_size());
 	hs_unmap(embedded.data_map, embedded.data_map_size);
 	memset(&embedded, 0, sizeof(embedded));
 }
@@ -104,11 +106,12 @@ static int embedded_open(size_t arena_size, struct hs_space *space)
 		return ret;
 	embedded.space.page_map = hs_map(page_map_size());
 	embedded.space.bits = hs_map(bits_size());
+	embedded.space.notes = hs_map(page_map_size());
 	embedded.control = hs_map(HSPAN_PAGE_SIZE);
 	embedded.space.control = embedded.control;
 	embedded.heap = hspan_heap_create(&ops, NULL, (u32)(arena_size >> HSPAN_BLOCK_SHIFT));
-	if (!embedded.space.page_map || !embedded.space.bits || !embedded.control ||
-	    !embedded.heap) {
+	if (!embedded.space.page_map || !embedded.space.bits || !embedded.space.notes ||
+	    !embedded.control || !embedded.heap) {
 		embedded_close();
 		return -ENOMEM;
 	}
@@ -126,15 +129,12 @@ static int embedded_span_get(uint32_t span_class, uint32_t npages, uint32_t flag
 
 static int embedded_span_put(struct hspan_put *puts, uint32_t nr)
 {
-	int first = 0;
-
-	for (uint32_t i = 0; i < nr; i++) {
-		puts[i].error = hspan_heap_put(embedded.heap, HOLDER, puts[i].page, puts[i].nfree,
-					       puts[i].sweepgen);
-		if (puts[i].error && !first)
-			first = puts[i].error;
-	}
-	return first ? first : (int)nr;
+	if (hspan_heap_put_many(embedded.heap, HOLDER, puts, nr) == nr)
+		return (int)nr;
+	for (uint32_t i = 0; i < nr; i++)
+		if (puts[i].error)
+			return puts[i].error;
+	return 0;
 }
 
 static int embedded_sweep_next(struct hspan_span *spans, uint32_t nr)

@@ -100,6 +100,7 @@ static void module_close(void)
 	hs_unmap(s->data, s->size);
 	hs_unmap((void *)s->page_map, pages() * sizeof(uint32_t));
 	hs_unmap(s->bits, bits_size());
+	hs_unmap(s->notes, pages() * sizeof(uint32_t));
 	hs_unmap((void *)s->control, (size_t)sysconf(_SC_PAGESIZE));
 	if (module.fd >= 0)
 		close(module.fd);
@@ -124,8 +125,9 @@ static int module_open(size_t arena_size, struct hs_space *space)
 	s->data = map_data(arena_size);
 	s->page_map = map_region(pages() * sizeof(uint32_t), PROT_READ, HSPAN_OFF_PAGE_MAP);
 	s->bits = map_region(bits_size(), PROT_READ | PROT_WRITE, HSPAN_OFF_BITS);
+	s->notes = map_region(pages() * sizeof(uint32_t), PROT_READ | PROT_WRITE, HSPAN_OFF_NOTES);
 	s->control = map_region((size_t)sysconf(_SC_PAGESIZE), PROT_READ, HSPAN_OFF_CONTROL);
-	if (!s->data || !s->page_map || !s->bits || !s->control) {
+	if (!s->data || !s->page_map || !s->bits || !s->notes || !s->control) {
 		module_close();
 		return -ENOMEM;
 	}

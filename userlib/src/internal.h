@@ -368,7 +368,7 @@ struct hs_swept {
 	uint32_t live;
 	uint32_t freed;
 };
-struct hs_swept hs_sweep_span(uint32_t page, uint32_t span_class);
+struct hs_swept hs_sweep_span(uint32_t page, uint32_t span_class, uint32_t gen);
 uint64_t hs_sweep_all(void);
 uint64_t hs_sweep_count(void);
 void hs_sweep_reset(void);

@@ -23,23 +23,61 @@ static void clobber(uint32_t page, uint32_t sc, uint32_t w, uint64_t dead)
 	}
 }
 
-/* Allocation bits become mark bits, mark bits zero.  The span is held. */
-struct hs_swept hs_sweep_span(uint32_t page, uint32_t sc)
+/* Allocation bits become mark bits. */
+static uint32_t copy_marks(uint32_t page, uint32_t sc)
 {
 	uint64_t *mark = hs_mark_bits(page), *alloc = hs_alloc_bits(page, sc);
-	struct hs_swept swept = { 0, 0 };
+	uint32_t freed = 0;
 
 	for (uint32_t w = 0; w < hs_bit_words(sc); w++) {
 		uint64_t marked = hs_load(&mark[w]);
 		uint64_t dead = hs_load(&alloc[w]) & ~marked;
 
-		swept.live += (uint32_t)__builtin_popcountll(marked);
-		swept.freed += (uint32_t)__builtin_popcountll(dead);
+		freed += (uint32_t)__builtin_popcountll(dead);
 		if (unlikely(hs.config.debug & HSPAN_DEBUG_CLOBBER) && dead)
 			clobber(page, sc, w, dead);
 		hs_set(&alloc[w], marked);
-		hs_set(&mark[w], 0);
 	}
+	return freed;
+}
+
+static void clear_marks(uint32_t page, uint32_t sc)
+{
+	uint64_t *mark = hs_mark_bits(page);
+
+	for (uint32_t w = 0; w < hs_bit_words(sc); w++)
+		hs_set(&mark[w], 0);
+}
+
+static uint32_t count_live(uint32_t page, uint32_t sc)
+{
+	const uint64_t *alloc = hs_alloc_bits(page, sc);
+	uint32_t live = 0;
+
+	for (uint32_t w = 0; w < hs_bit_words(sc); w++)
+		live += (uint32_t)__builtin_popcountll(hs_load(&alloc[w]));
+	return live;
+}
+
+/*
+ * Allocation bits become mark bits, mark bits zero.  The span is held, and
+ * @gen the cycle it is swept in.  A holder before us may have died at this:
+ * what the notes are for is told in <linux/hugespan.h>.
+ */
+struct hs_swept hs_sweep_span(uint32_t page, uint32_t sc, uint32_t gen)
+{
+	uint32_t *note = &hs.space.notes[page], was = hs_load_acquire(note);
+	struct hs_swept swept = { 0, 0 };
+
+	if (was != HSPAN_NOTE_SWEPT(gen)) {
+		if (was != HSPAN_NOTE_COPIED(gen)) {
+			swept.freed = copy_marks(page, sc);
+			hs_set_release(note, HSPAN_NOTE_COPIED(gen));
+		}
+		clear_marks(page, sc);
+		hs_set_release(note, HSPAN_NOTE_SWEPT(gen));
+	}
+	swept.live = count_live(page, sc);
 	hs_add(&spans_swept, 1);
 	return swept;
 }
@@ -55,7 +93,8 @@ uint64_t hs_sweep_all(void)
 	while ((n = hs.backend->sweep_next(spans, SWEEP_BATCH)) > 0) {
 		for (int i = 0; i < n; i++) {
 			uint32_t sc = spans[i].span_class;
-			struct hs_swept swept = hs_sweep_span(spans[i].page, sc);
+			struct hs_swept swept = hs_sweep_span(spans[i].page, sc,
+							      spans[i].sweepgen + 1);
 
 			puts[i] = (struct hspan_put){ .page = spans[i].page,
 						      .nfree = hs_nelems(sc) - swept.live,
