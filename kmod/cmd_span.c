@@ -10,9 +10,10 @@
 
 #include "hugespan.h"
 #include "trace.h"
+#include "usercopy.h"
 
 /* Spans of a call that needs no allocation. */
-#define HSPAN_ON_STACK		8
+#define HSPAN_ON_STACK		32
 
 /* Spans nobody will ever hear of: put them back as they are. */
 static void hspan_spans_undo(struct hspan_client *client,
@@ -30,7 +31,8 @@ static void hspan_spans_undo(struct hspan_client *client,
 static int hspan_spans_deliver(struct hspan_call *call, u64 uspans,
 			       const struct hspan_span *spans, unsigned int nr)
 {
-	if (copy_to_user(u64_to_user_ptr(uspans), spans, nr * sizeof(*spans)) ||
+	if (hspan_copy_out(u64_to_user_ptr(uspans), spans,
+			   nr * sizeof(*spans)) ||
 	    hspan_call_write(call)) {
 		hspan_spans_undo(call->client, spans, nr);
 		return -EFAULT;
@@ -53,7 +55,7 @@ static void hspan_spans_free(struct hspan_span *spans, struct hspan_span *stack)
 
 long hspan_cmd_span_get(struct hspan_call *call)
 {
-	struct hspan_span stack[HSPAN_ON_STACK], *spans;
+	struct hspan_span stack[HSPAN_ON_STACK] __uninitialized, *spans;
 	struct hspan_span_get *args = &call->arg.span_get;
 	struct hspan_client *client = call->client;
 	int ret;
@@ -76,7 +78,7 @@ long hspan_cmd_span_get(struct hspan_call *call)
 
 long hspan_cmd_sweep_next(struct hspan_call *call)
 {
-	struct hspan_span stack[HSPAN_ON_STACK], *spans;
+	struct hspan_span stack[HSPAN_ON_STACK] __uninitialized, *spans;
 	struct hspan_sweep_next *args = &call->arg.sweep_next;
 	struct hspan_client *client = call->client;
 	int ret;
@@ -96,6 +98,26 @@ long hspan_cmd_sweep_next(struct hspan_call *call)
 	return ret;
 }
 
+/* All that has changed in an entry. */
+static int hspan_puts_tell(struct hspan_put __user *uputs,
+			   const struct hspan_put *puts, u32 nr)
+{
+	u32 i;
+
+	might_fault();
+	if (should_fail_usercopy() ||
+	    !user_write_access_begin(uputs, nr * sizeof(*puts)))
+		return -EFAULT;
+	for (i = 0; i < nr; i++)
+		unsafe_put_user(puts[i].error, &uputs[i].error, fault);
+	user_write_access_end();
+	return 0;
+
+fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
 /* The errno of the first entry that was refused, or 0. */
 static int hspan_puts_error(const struct hspan_put *puts, u32 nr)
 {
@@ -110,8 +132,8 @@ static int hspan_puts_error(const struct hspan_put *puts, u32 nr)
 long hspan_cmd_span_put(struct hspan_call *call)
 {
 	struct hspan_span_put *args = &call->arg.span_put;
-	void __user *uputs = u64_to_user_ptr(args->puts);
-	struct hspan_put stack[HSPAN_ON_STACK], *puts = stack;
+	struct hspan_put __user *uputs = u64_to_user_ptr(args->puts);
+	struct hspan_put stack[HSPAN_ON_STACK] __uninitialized, *puts = stack;
 	u32 nr = args->nr;
 	int ret;
 
@@ -126,7 +148,7 @@ long hspan_cmd_span_put(struct hspan_call *call)
 			return -ENOMEM;
 		}
 	}
-	if (copy_from_user(puts, uputs, nr * sizeof(*puts))) {
+	if (hspan_copy_in(puts, uputs, nr * sizeof(*puts))) {
 		call->written = true;
 		ret = -EFAULT;
 		goto out_free;
@@ -134,7 +156,8 @@ long hspan_cmd_span_put(struct hspan_call *call)
 	args->nr = hspan_heap_put_many(call->client->arena->heap,
 				       call->client->id, puts, nr);
 	ret = args->nr < nr ? hspan_puts_error(puts, nr) : 0;
-	if (copy_to_user(uputs, puts, nr * sizeof(*puts)))
+	call->written = !ret;	/* it says already how many */
+	if (hspan_puts_tell(uputs, puts, nr))
 		ret = -EFAULT;
 out_free:
 	if (puts != stack)

@@ -25,6 +25,15 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/* Kernels that clear every variable on the stack spare one with this. */
+#ifndef __uninitialized
+#if __has_attribute(__uninitialized__)
+#define __uninitialized	__attribute__((__uninitialized__))
+#else
+#define __uninitialized
+#endif
+#endif
+
 /*
  * Without it, release_folio is not asked about folios with no private data,
  * and core mm may split a block: slower, but not wrong.

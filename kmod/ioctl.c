@@ -8,10 +8,12 @@
  * zero-extended to the caller's size.
  */
 #include <linux/fs.h>
+#include <linux/kernel.h>
 #include <linux/nospec.h>
 #include <linux/uaccess.h>
 
 #include "hugespan.h"
+#include "usercopy.h"
 
 #define HSPAN_ON_DEVICE		BIT(0)
 #define HSPAN_ON_ARENA		BIT(1)
@@ -65,6 +67,8 @@ static const struct hspan_ioctl hspan_ioctls[] = {
  */
 int hspan_call_read(struct hspan_call *call)
 {
+	if (call->usize == call->ksize && IS_ALIGNED(call->ksize, sizeof(u64)))
+		return hspan_copy_in(&call->arg, call->uarg, call->ksize);
 	return copy_struct_from_user(&call->arg, call->ksize, call->uarg,
 				     call->usize);
 }
@@ -82,6 +86,8 @@ int hspan_call_write(struct hspan_call *call)
 	if (call->written)
 		return 0;
 	call->written = true;
+	if (call->usize == size && IS_ALIGNED(size, sizeof(u64)))
+		return hspan_copy_out(call->uarg, &call->arg, size);
 	if (copy_to_user(call->uarg, &call->arg, size))
 		return -EFAULT;
 	if (call->usize > size &&
@@ -109,7 +115,7 @@ static long hspan_ioctl(struct hspan_client *client, unsigned int where,
 			unsigned int cmd, unsigned long arg)
 {
 	const struct hspan_ioctl *desc = hspan_ioctl_find(cmd, where);
-	struct hspan_call call;
+	struct hspan_call call __uninitialized;
 	long ret;
 	int err;
 

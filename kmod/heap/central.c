@@ -56,18 +56,24 @@ void hspan_control_unswept(struct hspan_heap *heap)
 	} while (shown != hspan_nr_unswept(heap));
 }
 
-/* The span's sweepgen, nfree and class are set; list it accordingly. */
-static void hspan_central_push(struct hspan_heap *heap,
-			       struct hspan_central *central,
-			       struct hspan_sdesc *desc)
+/* The span's sweepgen, nfree and class are set; list it, but do not count it. */
+static void hspan_central_push_only(struct hspan_central *central,
+				    struct hspan_sdesc *desc)
 {
 	unsigned int parity = desc->sweepgen & 1;
 
 	lockdep_assert_held(&central->lock);
 	WRITE_ONCE(desc->state, HSPAN_STATE_LISTED);
-	atomic_inc(&heap->nr_listed[parity]);
 	hspan_stack_push(desc->nfree ? &central->partial[parity] :
 				       &central->full[parity], desc);
+}
+
+static void hspan_central_push(struct hspan_heap *heap,
+			       struct hspan_central *central,
+			       struct hspan_sdesc *desc)
+{
+	atomic_inc(&heap->nr_listed[desc->sweepgen & 1]);
+	hspan_central_push_only(central, desc);
 }
 
 /*
@@ -127,13 +133,22 @@ void hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc)
 {
 	struct hspan_central *central = &heap->central[desc->span_class];
 	struct hspan_sdesc *next;
+	u32 now, swept = 0;
 
 	spin_lock(&central->lock);
+	now = READ_ONCE(heap->sweepgen);
 	for (; desc; desc = next) {
 		next = desc->next;
-		hspan_central_list_own(heap, central, desc);
 		central->puts++;
+		if (desc->sweepgen == now) {
+			hspan_central_push_only(central, desc);
+			swept++;
+		} else {
+			hspan_central_list_own(heap, central, desc);
+		}
 	}
+	if (swept)
+		atomic_add(swept, &heap->nr_listed[now & 1]);
 	spin_unlock(&central->lock);
 }
 
@@ -185,33 +200,28 @@ void hspan_central_adopt(struct hspan_heap *heap, struct hspan_sdesc *desc)
 	spin_unlock(&central->lock);
 }
 
-/* Hand @desc over; whether it is swept the receiver must know. */
-static void hspan_central_hand_out(struct hspan_heap *heap,
-				   struct hspan_sdesc *desc, u32 holder,
-				   struct hspan_span *span)
-{
-	u16 flags = 0;
-
-	atomic_dec(&heap->nr_listed[desc->sweepgen & 1]);
-	if (desc->sweepgen != READ_ONCE(heap->sweepgen))
-		flags = HSPAN_SPAN_UNSWEPT;
-	hspan_desc_tell(desc, flags, span);
-	hspan_desc_hand_over(desc, holder);
-}
-
+/*
+ * Hand spans of one stack out; whether they are swept the receiver must know.
+ * A cycle that begins meanwhile began after that.
+ */
 static u32 hspan_central_take(struct hspan_heap *heap, u32 holder,
-			      struct hspan_stack *stack,
+			      struct hspan_stack *stack, unsigned int parity,
 			      struct hspan_span *spans, u32 nr)
 {
-	struct hspan_sdesc *desc;
-	u32 n;
+	u32 n = 0;
+	u16 flags = 0;
 
-	for (n = 0; n < nr; n++) {
-		desc = hspan_stack_pop(stack);
-		if (!desc)
-			break;
-		hspan_central_hand_out(heap, desc, holder, &spans[n]);
+	if (!stack->top)
+		return 0;
+	if ((READ_ONCE(heap->sweepgen) & 1) != parity)
+		flags = HSPAN_SPAN_UNSWEPT;
+	while (n < nr && stack->top) {
+		struct hspan_sdesc *desc = hspan_stack_pop(stack);
+
+		hspan_desc_tell(desc, flags, &spans[n++]);
+		hspan_desc_hand_over(desc, holder);
 	}
+	atomic_sub(n, &heap->nr_listed[parity]);
 	return n;
 }
 
@@ -231,8 +241,8 @@ static u32 hspan_central_take_full(struct hspan_heap *heap,
 		central->full_budget = HSPAN_FULL_BUDGET;
 		return 0;
 	}
-	n = hspan_central_take(heap, holder, &central->full[parity], spans,
-			       min(nr, central->full_budget));
+	n = hspan_central_take(heap, holder, &central->full[parity], parity,
+			       spans, min(nr, central->full_budget));
 	central->full_budget -= n;
 	return n;
 }
@@ -258,10 +268,10 @@ u32 hspan_central_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 	spin_lock(&central->lock);
 	swept = READ_ONCE(heap->sweepgen) & 1;
 	unswept = swept ^ 1;
-	n = hspan_central_take(heap, holder, &central->partial[swept], spans,
-			       nr);
+	n = hspan_central_take(heap, holder, &central->partial[swept], swept,
+			       spans, nr);
 	stale = hspan_central_take(heap, holder, &central->partial[unswept],
-				   spans + n, nr - n);
+				   unswept, spans + n, nr - n);
 	if (!n && !stale)
 		stale = hspan_central_take_full(heap, central, holder, unswept,
 						spans, nr);
@@ -295,10 +305,10 @@ u32 hspan_central_sweep(struct hspan_heap *heap, u32 holder, u32 span_class,
 		return 0;
 	spin_lock(&central->lock);
 	unswept = (READ_ONCE(heap->sweepgen) + 1) & 1;
-	n = hspan_central_take(heap, holder, &central->full[unswept], spans,
-			       nr);
+	n = hspan_central_take(heap, holder, &central->full[unswept], unswept,
+			       spans, nr);
 	n += hspan_central_take(heap, holder, &central->partial[unswept],
-				spans + n, nr - n);
+				unswept, spans + n, nr - n);
 	central->hits += n;
 	spin_unlock(&central->lock);
 	return n;

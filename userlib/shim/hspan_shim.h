@@ -106,9 +106,14 @@ static inline void atomic_inc(atomic_t *v)
 	__atomic_fetch_add(&v->counter, 1, __ATOMIC_SEQ_CST);
 }
 
-static inline void atomic_dec(atomic_t *v)
+static inline void atomic_add(int n, atomic_t *v)
 {
-	__atomic_fetch_sub(&v->counter, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&v->counter, n, __ATOMIC_SEQ_CST);
+}
+
+static inline void atomic_sub(int n, atomic_t *v)
+{
+	__atomic_fetch_sub(&v->counter, n, __ATOMIC_SEQ_CST);
 }
 
 /*
