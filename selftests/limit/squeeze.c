@@ -107,7 +107,7 @@ static void hog(const char *procs)
 {
 	char *p = mmap(NULL, HOG_MAX, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	unsigned long little = meminfo("MemTotal:") / 64;
+	unsigned long little = meminfo("MemTotal:") / 32;
 	size_t at = 0, step;
 
 	if (p == MAP_FAILED)
