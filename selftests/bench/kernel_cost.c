@@ -3,8 +3,10 @@
  * What the module's system calls and page faults cost, in instructions, beside
  * the same work done with anonymous huge pages, hugetlbfs and small pages.
  *
- *	kernel_cost [BLOCKS [RIVALS-BLOCKS]]
+ *	kernel_cost [BLOCKS [RIVALS-BLOCKS [SUFFIX]]]
  *
+ * With no BLOCKS only calls that need none are measured; SUFFIX is for names of
+ * systems.
  * For a virtual machine with one CPU that counts instructions, where the time
  * stamp counter is that count.  Prints lines of bench, metric, system, value
  * and unit; a metric is the median of its samples, metric-mean their mean.
@@ -72,6 +74,7 @@ struct samples {
 };
 
 static unsigned int major, minor;
+static const char *suffix = "";
 static uint64_t overhead;	/* of looking at the clock */
 static bool exceeded;
 
@@ -98,11 +101,11 @@ static int by_value(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static void print(const char *bench, const char *metric, const char *suffix,
+static void print(const char *bench, const char *metric, const char *of,
 		  const char *system, double value)
 {
-	printf("%s\t%s%s\t%s-%u.%u\t%.0f\tinstructions\n", bench, metric,
-	       suffix, system, major, minor, value);
+	printf("%s\t%s%s\t%s-%u.%u%s\t%.0f\tinstructions\n", bench, metric,
+	       of, system, major, minor, suffix, value);
 }
 
 static void check_limit(const char *bench, const char *metric, double value)
@@ -567,8 +570,11 @@ int main(int argc, char **argv)
 	unsigned long rivals = argc > 2 ? strtoul(argv[2], NULL, 0) : 64;
 	struct utsname uts;
 
-	if (blocks < 8 || blocks > MAX_SAMPLES || rivals > MAX_SAMPLES)
-		errx(2, "usage: kernel_cost [BLOCKS [RIVALS-BLOCKS]]");
+	if ((blocks && blocks < 8) || blocks > MAX_SAMPLES ||
+	    rivals > MAX_SAMPLES)
+		errx(2, "usage: kernel_cost [BLOCKS [RIVALS-BLOCKS [SUFFIX]]]");
+	if (argc > 3)
+		suffix = argv[3];
 	if (uname(&uts) || sscanf(uts.release, "%u.%u", &major, &minor) != 2)
 		errx(2, "what kernel is this?");
 	setlinebuf(stdout);
@@ -576,9 +582,12 @@ int main(int argc, char **argv)
 	calibrate();
 	if (rivals)
 		bench_rivals(rivals);
-	fill_pool(blocks + 16);
+	if (blocks)
+		fill_pool(blocks + 16);
 	bench_spans();
-	bench_map(blocks);
-	bench_small_teardown(blocks / 8);
+	if (blocks) {
+		bench_map(blocks);
+		bench_small_teardown(blocks / 8);
+	}
 	return exceeded;
 }
