@@ -159,7 +159,7 @@ struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 	init_waitqueue_head(&arena->wait);
 
 	arena->slots = kvcalloc(arena->nr_blocks, sizeof(*arena->slots),
-				GFP_KERNEL_ACCOUNT);
+				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!arena->slots)
 		goto err_free;
 	arena->inode = hspan_inode_create(args->size);

@@ -245,7 +245,7 @@ void hspan_cpucache_flush(struct hspan_heap *heap, enum hspan_flush how)
 int hspan_cpucache_init(struct hspan_heap *heap)
 {
 	heap->caches = alloc_percpu_gfp(struct hspan_cpu_cache,
-					GFP_KERNEL_ACCOUNT);
+					HSPAN_HEAP_GFP);
 	if (!heap->caches)
 		return -ENOMEM;
 	heap->cache_depth = HSPAN_CACHE_DEPTH_DEFAULT;

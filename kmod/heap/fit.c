@@ -20,7 +20,7 @@ int hspan_fit_init(struct hspan_fit *fit, u32 nr_blocks)
 	while (fit->width < nr_blocks)
 		fit->width *= 2;
 	fit->longest = kvcalloc((size_t)fit->width * 2, sizeof(*fit->longest),
-				GFP_KERNEL_ACCOUNT);
+				HSPAN_HEAP_GFP);
 	return fit->longest ? 0 : -ENOMEM;
 }
 

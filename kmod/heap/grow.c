@@ -18,11 +18,11 @@ static struct hspan_block *hspan_block_alloc(u32 index)
 	struct hspan_block *block;
 	u32 i;
 
-	block = kzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
+	block = kzalloc(sizeof(*block), HSPAN_HEAP_GFP);
 	if (!block)
 		return NULL;
 	block->sdesc = kvcalloc(HSPAN_BLOCK_PAGES, sizeof(*block->sdesc),
-				GFP_KERNEL_ACCOUNT);
+				HSPAN_HEAP_GFP);
 	if (!block->sdesc) {
 		hspan_block_free(block);
 		return NULL;

@@ -12,7 +12,7 @@ struct hspan_heap *hspan_heap_create(const struct hspan_heap_ops *ops,
 	struct hspan_heap *heap;
 	unsigned int i;
 
-	heap = kvzalloc(sizeof(*heap), GFP_KERNEL_ACCOUNT);
+	heap = kvzalloc(sizeof(*heap), HSPAN_HEAP_GFP);
 	if (!heap)
 		return NULL;
 	heap->ops = ops;

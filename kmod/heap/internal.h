@@ -27,6 +27,9 @@
 #define hspan_heap_warn(fmt, ...) \
 	pr_warn("hugespan: heap: " fmt "\n", ##__VA_ARGS__)
 
+/* Anybody may ask for more than there is: that is for him to know, not the log. */
+#define HSPAN_HEAP_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN)
+
 /* Full unswept spans of a class handed out before new pages are tried. */
 #define HSPAN_FULL_BUDGET		8
 

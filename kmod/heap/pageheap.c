@@ -247,10 +247,10 @@ int hspan_pageheap_init(struct hspan_heap *heap)
 
 	spin_lock_init(&heap->lock);
 	heap->blocks = kvcalloc(heap->nr_blocks, sizeof(*heap->blocks),
-				GFP_KERNEL_ACCOUNT);
-	heap->taken = kvzalloc(size, GFP_KERNEL_ACCOUNT);
-	heap->busy = kvzalloc(size, GFP_KERNEL_ACCOUNT);
-	heap->free = kvzalloc(size, GFP_KERNEL_ACCOUNT);
+				HSPAN_HEAP_GFP);
+	heap->taken = kvzalloc(size, HSPAN_HEAP_GFP);
+	heap->busy = kvzalloc(size, HSPAN_HEAP_GFP);
+	heap->free = kvzalloc(size, HSPAN_HEAP_GFP);
 	if (!heap->blocks || !heap->taken || !heap->busy || !heap->free)
 		return -ENOMEM;
 	return hspan_fit_init(&heap->fit, heap->nr_blocks);

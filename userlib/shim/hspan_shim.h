@@ -315,6 +315,7 @@ bitmap_find_next_zero_area(const unsigned long *map, unsigned long size,
 
 /* Memory: zeroed, never from malloc(). */
 #define GFP_KERNEL_ACCOUNT	0
+#define __GFP_NOWARN		0
 
 void *hspan_shim_alloc(size_t size);
 void hspan_shim_free(void *ptr);
