@@ -117,7 +117,7 @@ static void hspan_arena_link(struct hspan_arena *arena)
 {
 	down_write(&hspan_arenas_lock);
 	list_add_tail(&arena->node, &hspan_arenas);
-	hspan_nr_arenas++;
+	WRITE_ONCE(hspan_nr_arenas, hspan_nr_arenas + 1);
 	hspan_heap_set_pressure(arena->heap, hspan_pressure_level());
 	hspan_cache_apply(arena);
 	up_write(&hspan_arenas_lock);
@@ -127,7 +127,7 @@ static void hspan_arena_unlink(struct hspan_arena *arena)
 {
 	down_write(&hspan_arenas_lock);
 	list_del(&arena->node);
-	hspan_nr_arenas--;
+	WRITE_ONCE(hspan_nr_arenas, hspan_nr_arenas - 1);
 	up_write(&hspan_arenas_lock);
 }
 

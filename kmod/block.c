@@ -22,7 +22,7 @@ static int hspan_block_get(struct hspan_heap *heap, u32 block)
 	folio->index = (pgoff_t)block << HSPAN_BLOCK_ORDER;
 	spin_lock(&arena->slot_lock);
 	WARN_ON_ONCE(arena->slots[block]);
-	arena->slots[block] = folio;
+	WRITE_ONCE(arena->slots[block], folio);
 	spin_unlock(&arena->slot_lock);
 	return 0;
 }
@@ -37,7 +37,7 @@ static bool hspan_block_detach(struct hspan_arena *arena, u32 block,
 	bool alone;
 
 	spin_lock(&arena->slot_lock);
-	arena->slots[block] = NULL;
+	WRITE_ONCE(arena->slots[block], NULL);
 	spin_unlock(&arena->slot_lock);
 	unmap_mapping_pages(folio->mapping, folio->index, HSPAN_BLOCK_NR,
 			    false);

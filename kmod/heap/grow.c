@@ -372,7 +372,7 @@ static bool hspan_release_begin(struct hspan_heap *heap, u32 *index)
 	if (found) {
 		__clear_bit(*index, heap->free);
 		__set_bit(*index, heap->busy);
-		heap->nr_free--;
+		WRITE_ONCE(heap->nr_free, heap->nr_free - 1);
 		hspan_fit_set(&heap->fit, *index, 0);
 		WRITE_ONCE(hspan_block(heap, *index)->held, false);
 		hspan_control_blocks(heap);
@@ -417,7 +417,7 @@ static void hspan_release_undo(struct hspan_heap *heap, u32 index)
 	WRITE_ONCE(block->held, true);
 	__clear_bit(index, heap->busy);
 	__set_bit(index, heap->free);
-	heap->nr_free++;
+	WRITE_ONCE(heap->nr_free, heap->nr_free + 1);
 	hspan_fit_set(&heap->fit, index, HSPAN_BLOCK_PAGES);
 	hspan_control_blocks(heap);
 	spin_unlock(&heap->lock);

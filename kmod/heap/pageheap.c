@@ -27,11 +27,11 @@ static void hspan_block_set_free(struct hspan_heap *heap,
 	if (free) {
 		__clear_bit(block->index, heap->busy);
 		__set_bit(block->index, heap->free);
-		heap->nr_free++;
+		WRITE_ONCE(heap->nr_free, heap->nr_free + 1);
 	} else {
 		__set_bit(block->index, heap->busy);
 		__clear_bit(block->index, heap->free);
-		heap->nr_free--;
+		WRITE_ONCE(heap->nr_free, heap->nr_free - 1);
 	}
 }
 
