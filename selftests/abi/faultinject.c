@@ -6,7 +6,9 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "abi.h"
@@ -14,6 +16,8 @@
 #define DEBUG		"/sys/kernel/debug/"
 #define NR_SPANS	64
 #define NTH_MAX		400
+#define PAGES_MAX	4096
+#define FAIL_PAGES	DEBUG "fail_page_alloc/"
 
 /**
  * struct ctx - what a call under test works on
@@ -39,7 +43,7 @@ static int write_file(const char *path, const char *text)
 	return done < 0 ? -1 : 0;
 }
 
-/* Every kind of allocation can fail, and the log stays readable. */
+/* Every kind of allocation can fail; the log stays readable, if that is wanted. */
 static int arm_kernel(void)
 {
 	static const char * const kinds[] = {
@@ -50,7 +54,8 @@ static int arm_kernel(void)
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		snprintf(path, sizeof(path), DEBUG "%s/verbose", kinds[i]);
-		if (write_file(path, "0"))
+		if (write_file(path, getenv("HUGESPAN_VERBOSE_FAULTS") ? "2" :
+								   "0"))
 			return -1;
 		snprintf(path, sizeof(path), DEBUG "%s/ignore-gfp-wait",
 			 kinds[i]);
@@ -60,6 +65,10 @@ static int arm_kernel(void)
 		write_file(path, "N");
 		snprintf(path, sizeof(path), DEBUG "%s/min-order", kinds[i]);
 		write_file(path, "0");
+		snprintf(path, sizeof(path), DEBUG "%s/task-filter", kinds[i]);
+		write_file(path, "Y");
+		snprintf(path, sizeof(path), DEBUG "%s/times", kinds[i]);
+		write_file(path, "-1");
 	}
 	return 0;
 }
@@ -216,21 +225,23 @@ static int run_map(struct ctx *ctx)
 	return 0;
 }
 
+/* @starve: also with no page to be had; not where a page fault would wait. */
 static const struct fi_case {
 	const char *name;
+	bool starve;
 	void (*prepare)(struct ctx *ctx);
 	int (*run)(struct ctx *ctx);
 } cases[] = {
-	{ "create", prepare_nothing, run_create },
-	{ "open", prepare_nothing, run_open },
-	{ "get", prepare_nothing, run_get },
-	{ "get large", prepare_nothing, run_get_large },
-	{ "put", prepare_held, run_put },
-	{ "sweep", prepare_unswept, run_sweep },
-	{ "cycle", prepare_held, run_cycle },
-	{ "release", prepare_nothing, run_release },
-	{ "stats", prepare_nothing, run_stats },
-	{ "map and touch", prepare_held, run_map },
+	{ "create", true, prepare_nothing, run_create },
+	{ "open", true, prepare_nothing, run_open },
+	{ "get", true, prepare_nothing, run_get },
+	{ "get large", true, prepare_nothing, run_get_large },
+	{ "put", true, prepare_held, run_put },
+	{ "sweep", true, prepare_unswept, run_sweep },
+	{ "cycle", true, prepare_held, run_cycle },
+	{ "release", true, prepare_nothing, run_release },
+	{ "stats", true, prepare_nothing, run_stats },
+	{ "map and touch", false, prepare_held, run_map },
 };
 
 /* One call with one failure in it; whether there was one to be had. */
@@ -258,16 +269,58 @@ static int try_nth(const struct fi_case *c, unsigned int nth)
 	return failed;
 }
 
+/* Let us take @pages pages from the system and no more; -1 = as many as ever. */
+static void set_pages(int pages)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pages);
+	if (pages >= 0)
+		assert_int_equal(write_file(FAIL_PAGES "space", text), 0);
+	assert_int_equal(write_file(FAIL_PAGES "probability",
+				    pages < 0 ? "0" : "100"), 0);
+}
+
+/* What falls back to single pages if it cannot have several fails only so. */
+static int try_pages(const struct fi_case *c, int pages)
+{
+	struct ctx ctx = { .fd = abi_arena(ABI_BLOCKS, 0) };
+	int make_fail = open("/proc/self/make-it-fail", O_WRONLY), ret, err;
+
+	assert_true(make_fail >= 0);
+	c->prepare(&ctx);
+	set_pages(pages);
+	assert_int_equal(pwrite(make_fail, "1", 1, 0), 1);
+	ret = c->run(&ctx);
+	err = errno;
+	assert_int_equal(pwrite(make_fail, "0", 1, 0), 1);
+	close(make_fail);
+	set_pages(-1);
+	if (ret)
+		assert_true(err == ENOMEM || err == EFAULT || err == ENFILE);
+	assert_int_equal(abi_stats(ctx.fd).spans_held, ctx.nr_held);
+	assert_int_equal(abi_stats(ctx.fd).clients, 1);
+	close(ctx.fd);
+	assert_int_equal(abi_sysfs("arenas"), 0);
+	assert_int_equal(abi_sysfs("blocks_in_use"), 0);
+	return ret;
+}
+
 static void each_failure(void **state)
 {
 	const struct fi_case *c = *state;
 	unsigned int nth;
+	int pages = 0;
 
 	for (nth = 1; nth < NTH_MAX; nth++)
 		if (!try_nth(c, nth))
 			break;
-	print_message("# %s: %u failures injected\n", c->name, nth - 1);
+	while (c->starve && pages < PAGES_MAX && try_pages(c, pages))
+		pages += pages < 32 ? 1 : pages / 4;
+	print_message("# %s: %u failures injected, enough with %d pages\n",
+		      c->name, nth - 1, pages);
 	assert_in_range(nth, 2, NTH_MAX - 1);
+	assert_in_range(pages, 0, PAGES_MAX - 1);
 }
 
 int main(void)
