@@ -587,9 +587,12 @@ void hspan_pool_set_high(struct hspan_pool *pool, unsigned long high)
 {
 	WRITE_ONCE(pool->high, high);
 	hspan_pool_drain(pool, HSPAN_STOCK_FREE, high, ULONG_MAX);
-	/* What is in hand goes by the new mark, too, before anybody looks. */
-	mutex_lock(&pool->preparing);
-	mutex_unlock(&pool->preparing);
+	/*
+	 * What is in hand goes by the new mark, too, before anybody looks; but the
+	 * thread may not come by a CPU for long, and whoever waits must not hang.
+	 */
+	if (!mutex_lock_interruptible(&pool->preparing))
+		mutex_unlock(&pool->preparing);
 }
 
 unsigned long hspan_pool_nr_free(struct hspan_pool *pool, enum hspan_stock kind)
