@@ -171,11 +171,17 @@ struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 	if (err)
 		goto err_put_inode;
 
+	err = hspan_arena_sysfs_add(arena);
+	if (err)
+		goto err_destroy_heap;
+	hspan_arena_debugfs_add(arena);
 	hspan_arena_link(arena);
 	trace_hugespan_arena_create(arena->id, arena->size,
 				    hspan_heap_limit(arena->heap));
 	return arena;
 
+err_destroy_heap:
+	hspan_heap_destroy(arena->heap);
 err_put_inode:
 	hspan_side_free(arena);
 	hspan_inode_put(arena->inode);
@@ -191,6 +197,8 @@ static void hspan_arena_free(struct kref *ref)
 	struct hspan_arena *arena = container_of(ref, struct hspan_arena, ref);
 
 	trace_hugespan_arena_destroy(arena->id, atomic64_read(&arena->faults));
+	hspan_arena_debugfs_del(arena);
+	hspan_arena_sysfs_del(arena);
 	hspan_arena_unlink(arena);
 	hspan_heap_destroy(arena->heap);
 	hspan_side_free(arena);

@@ -50,6 +50,8 @@
  *	hspan_pool.preparing -> hspan_pool_node.lock
  *
  * The last four are leaves: nothing is taken and nothing sleeps under them.
+ * Who reads an attribute of an arena keeps it from being removed, and takes the
+ * heap's locks; it is removed, and the readers waited for, under no lock.
  * Neither mmap_lock nor a copy from or to user space comes under any of these.
  * The heap's own order is in heap/heap.h; it calls block_get, page_map and
  * block_put with none of its locks held.
@@ -58,8 +60,10 @@
 #define _HUGESPAN_H
 
 #include <linux/atomic.h>
+#include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
+#include <linux/kobject.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -81,6 +85,7 @@
 #define HSPAN_BITS_BLOCK	(HSPAN_BLOCK_PAGES * HSPAN_BITS_STRIDE)
 #define HSPAN_NOTES_BLOCK	(HSPAN_BLOCK_PAGES * sizeof(__u32))
 
+struct dentry;
 struct miscdevice;
 struct seq_file;
 
@@ -213,6 +218,9 @@ void hspan_poolthread_set_low(struct hspan_pool *pool, unsigned long low);
  * @faults: page faults of the data region
  * @wait: clients that poll
  * @nr_pressed: periods in which memory was asked for while they could poll
+ * @debugfs: its directory in debugfs, or an error that debugfs knows
+ * @kobj: its directory in sysfs; no reference to the arena, which removes it
+ * @kobj_released: the arena may be freed as far as @kobj is concerned
  */
 struct hspan_arena {
 	struct kref ref;
@@ -232,6 +240,9 @@ struct hspan_arena {
 	atomic64_t faults;
 	wait_queue_head_t wait;
 	atomic_t nr_pressed;
+	struct dentry *debugfs;
+	struct kobject kobj;
+	struct completion kobj_released;
 };
 
 /**
@@ -380,9 +391,20 @@ long hspan_cmd_sweep_next(struct hspan_call *call);
 long hspan_cmd_cycle(struct hspan_call *call);
 long hspan_cmd_release(struct hspan_call *call);
 
-/* ---- fdinfo.c, sysfs.c ---- */
+/* ---- fdinfo.c, sysfs.c, arena_sysfs.c, debugfs.c, main.c ---- */
 
 void hspan_show_fdinfo(struct seq_file *m, struct file *file);
 extern const struct attribute_group *hspan_sysfs_groups[];
+extern struct miscdevice hspan_miscdev;
+
+struct kobject *hspan_sysfs_arenas_dir(void);
+void hspan_sysfs_exit(void);
+int hspan_arena_sysfs_add(struct hspan_arena *arena);
+void hspan_arena_sysfs_del(struct hspan_arena *arena);
+
+void hspan_debugfs_init(void);
+void hspan_debugfs_exit(void);
+void hspan_arena_debugfs_add(struct hspan_arena *arena);
+void hspan_arena_debugfs_del(struct hspan_arena *arena);
 
 #endif /* _HUGESPAN_H */

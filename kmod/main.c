@@ -38,7 +38,7 @@ static const struct file_operations hspan_device_fops = {
 	.llseek = noop_llseek,
 };
 
-static struct miscdevice hspan_miscdev = {
+struct miscdevice hspan_miscdev = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = HSPAN_DEVICE_NAME,
 	.fops = &hspan_device_fops,
@@ -76,10 +76,11 @@ static int __init hspan_init(void)
 	BUILD_BUG_ON(PAGE_SIZE % HSPAN_PAGE_MAP_BLOCK);
 	BUILD_BUG_ON(sizeof(struct hspan_control) > PAGE_SIZE);
 
+	hspan_debugfs_init();
 	hspan_set_defaults();
 	err = hspan_pool_init(&hspan_pool, pool_high);
 	if (err)
-		return err;
+		goto out_exit_debugfs;
 	hspan_pool.low = pool_low;
 	hspan_take_reserve();
 	err = hspan_poolthread_start(&hspan_pool);
@@ -94,6 +95,8 @@ static int __init hspan_init(void)
 	err = misc_register(&hspan_miscdev);
 	if (err)
 		goto out_stop_cache;
+	/* If this fails the first arena tries it again. */
+	hspan_sysfs_arenas_dir();
 	return 0;
 
 out_stop_cache:
@@ -104,16 +107,20 @@ out_stop_thread:
 	hspan_poolthread_stop(&hspan_pool);
 out_exit_pool:
 	hspan_pool_exit(&hspan_pool);
+out_exit_debugfs:
+	hspan_debugfs_exit();
 	return err;
 }
 
 static void __exit hspan_exit(void)
 {
+	hspan_sysfs_exit();
 	misc_deregister(&hspan_miscdev);
 	hspan_cache_stop();
 	hspan_pressure_stop();
 	hspan_poolthread_stop(&hspan_pool);
 	hspan_pool_exit(&hspan_pool);
+	hspan_debugfs_exit();
 }
 
 module_init(hspan_init);

@@ -8,12 +8,12 @@
 
 #include "hugespan.h"
 
-static ssize_t arenas_show(struct device *dev, struct device_attribute *attr,
-			   char *buf)
+static ssize_t nr_arenas_show(struct device *dev,
+			      struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%lu\n", hspan_arenas_count());
 }
-static DEVICE_ATTR_RO(arenas);
+static DEVICE_ATTR_RO(nr_arenas);
 
 static ssize_t blocks_in_use_show(struct device *dev,
 				  struct device_attribute *attr, char *buf)
@@ -60,7 +60,7 @@ static ssize_t blocks_reclaimed_show(struct device *dev,
 static DEVICE_ATTR_RO(blocks_reclaimed);
 
 static struct attribute *hspan_attrs[] = {
-	&dev_attr_arenas.attr,
+	&dev_attr_nr_arenas.attr,
 	&dev_attr_blocks_in_use.attr,
 	&dev_attr_default_limit.attr,
 	&dev_attr_pressure.attr,

@@ -197,10 +197,17 @@ void hspan_heap_set_pressure(struct hspan_heap *heap, u32 level);
 void hspan_heap_set_cache_depth(struct hspan_heap *heap, u32 depth,
 				u32 max_depth);
 
+/* struct hspan_span_info.state; see who owns a span, above */
+enum hspan_span_state {
+	HSPAN_STATE_FREE,	/* zero: what a new descriptor is */
+	HSPAN_STATE_HELD,
+	HSPAN_STATE_CACHED,
+	HSPAN_STATE_LISTED,
+};
+
 /*
- * Walk every span; for debugfs, fdinfo and tests.  @fn sees a copy of each
- * descriptor, whose fields may be of different moments if the span is changing
- * hands; a non-zero return ends the walk and is returned.
+ * A copy of a span's descriptor, whose fields may be of different moments if
+ * the span is changing hands.
  */
 struct hspan_span_info {
 	u32 page;
@@ -211,6 +218,15 @@ struct hspan_span_info {
 	u16 span_class;
 	u16 state;
 };
+
+/* The first span at page @page or above; false = none.  Sleeps (a long walk). */
+bool hspan_heap_find(struct hspan_heap *heap, u32 page,
+		     struct hspan_span_info *info);
+
+/*
+ * Call @fn for every span; a non-zero return ends the walk and is returned.
+ * For tests.
+ */
 int hspan_heap_walk(struct hspan_heap *heap,
 		    int (*fn)(const struct hspan_span_info *info, void *arg),
 		    void *arg);

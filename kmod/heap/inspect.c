@@ -77,16 +77,13 @@ void hspan_heap_stats(struct hspan_heap *heap, struct hspan_arena_stats *st)
 	st->spans_held = st->spans > listed ? st->spans - listed : 0;
 }
 
-static int hspan_walk_block(struct hspan_block *block,
-			    int (*fn)(const struct hspan_span_info *, void *),
-			    void *arg)
+static bool hspan_find_in_block(struct hspan_block *block, u32 i,
+				struct hspan_span_info *info)
 {
-	u32 i;
-	int ret = 0;
-
-	for (i = 0; i < HSPAN_BLOCK_PAGES && !ret; i++) {
+	for (; i < HSPAN_BLOCK_PAGES; i++) {
 		struct hspan_sdesc *desc = &block->sdesc[i];
-		struct hspan_span_info info = {
+
+		*info = (struct hspan_span_info){
 			.page = desc->page,
 			.npages = READ_ONCE(desc->npages),
 			.holder = READ_ONCE(desc->holder),
@@ -95,26 +92,38 @@ static int hspan_walk_block(struct hspan_block *block,
 			.span_class = READ_ONCE(desc->span_class),
 			.state = READ_ONCE(desc->state),
 		};
-
-		if (info.state != HSPAN_STATE_FREE)
-			ret = fn(&info, arg);
+		if (info->state != HSPAN_STATE_FREE)
+			return true;
 	}
-	return ret;
+	return false;
+}
+
+bool hspan_heap_find(struct hspan_heap *heap, u32 page,
+		     struct hspan_span_info *info)
+{
+	u32 at = page % HSPAN_BLOCK_PAGES, i;
+
+	for (i = page / HSPAN_BLOCK_PAGES; i < heap->nr_blocks; i++, at = 0) {
+		struct hspan_block *block = hspan_block(heap, i);
+
+		if (block && hspan_find_in_block(block, at, info))
+			return true;
+		cond_resched();
+	}
+	return false;
 }
 
 int hspan_heap_walk(struct hspan_heap *heap,
 		    int (*fn)(const struct hspan_span_info *info, void *arg),
 		    void *arg)
 {
+	struct hspan_span_info info;
+	u32 page = 0;
 	int ret = 0;
-	u32 i;
 
-	for (i = 0; i < heap->nr_blocks && !ret; i++) {
-		struct hspan_block *block = hspan_block(heap, i);
-
-		if (block)
-			ret = hspan_walk_block(block, fn, arg);
-		cond_resched();
+	while (!ret && hspan_heap_find(heap, page, &info)) {
+		ret = fn(&info, arg);
+		page = info.page + 1;
 	}
 	return ret;
 }

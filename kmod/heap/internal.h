@@ -33,13 +33,6 @@
 /* Full unswept spans of a class handed out before new pages are tried. */
 #define HSPAN_FULL_BUDGET		8
 
-enum hspan_span_state {
-	HSPAN_STATE_FREE,	/* zero: what a new descriptor is */
-	HSPAN_STATE_HELD,
-	HSPAN_STATE_CACHED,
-	HSPAN_STATE_LISTED,
-};
-
 /**
  * struct hspan_sdesc - what is known of the span that starts at one page
  * @next: below it on a central list (central lock)

@@ -308,7 +308,7 @@ int main(int argc, char **argv)
 	munmap(data, BLOCKS * HSPAN_BLOCK_SIZE);
 	munmap((void *)control, 4096);
 	close(arena);
-	check(!abi_sysfs("blocks_in_use") && !abi_sysfs("arenas"),
+	check(!abi_sysfs("blocks_in_use") && !abi_sysfs("nr_arenas"),
 	      "all blocks are back");
 	return nr_bad;
 }

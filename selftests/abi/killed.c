@@ -39,7 +39,7 @@ static void kill_victim(pid_t pid, int ready)
 /* Its arena was its own: all of it goes. */
 static void owner_killed(void **state)
 {
-	long in_use = abi_sysfs("blocks_in_use"), arenas = abi_sysfs("arenas");
+	long in_use = abi_sysfs("blocks_in_use"), arenas = abi_sysfs("nr_arenas");
 	int ready[2], round;
 	pid_t pid;
 
@@ -51,7 +51,7 @@ static void owner_killed(void **state)
 		close(ready[1]);
 		kill_victim(pid, ready[0]);
 		assert_int_equal(abi_sysfs("blocks_in_use"), in_use);
-		assert_int_equal(abi_sysfs("arenas"), arenas);
+		assert_int_equal(abi_sysfs("nr_arenas"), arenas);
 	}
 	(void)state;
 }
@@ -118,7 +118,7 @@ static void child_killed(void **state)
 static int baseline(void **state)
 {
 	(void)state;
-	assert_int_equal(abi_sysfs("arenas"), 0);
+	assert_int_equal(abi_sysfs("nr_arenas"), 0);
 	assert_int_equal(abi_sysfs("blocks_in_use"), 0);
 	return 0;
 }

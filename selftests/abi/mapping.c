@@ -474,7 +474,7 @@ static void odd_advice(void **state)
 static int baseline(void **state)
 {
 	(void)state;
-	assert_int_equal(abi_sysfs("arenas"), 0);
+	assert_int_equal(abi_sysfs("nr_arenas"), 0);
 	assert_int_equal(abi_sysfs("blocks_in_use"), 0);
 	return 0;
 }

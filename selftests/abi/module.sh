@@ -84,11 +84,11 @@ test_busy()
 	exec 8>&-
 	start_hold 5
 	check 'five blocks are in use' is blocks_in_use 5
-	check 'one arena' is arenas 1
+	check 'one arena' is nr_arenas 1
 	check 'busy while only a mapping is left' busy
 	stop_hold
 	check 'no block is in use' is blocks_in_use 0
-	check 'no arena' is arenas 0
+	check 'no arena' is nr_arenas 0
 }
 
 test_attributes()

@@ -244,14 +244,14 @@ static void bad_arena(void **state)
 		{ .size = HSPAN_BLOCK_SIZE, .fd_flags = O_NONBLOCK },
 		{ .size = HSPAN_BLOCK_SIZE, .fd_flags = ~0U },
 	};
-	long arenas = abi_sysfs("arenas");
+	long arenas = abi_sysfs("nr_arenas");
 	int dev = abi_device();
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_errno(ioctl(dev, HSPAN_IOC_ARENA_CREATE, &bad[i]), EINVAL);
 	assert_errno(ioctl(dev, HSPAN_IOC_ARENA_CREATE, NULL), EFAULT);
-	assert_int_equal(abi_sysfs("arenas"), arenas);
+	assert_int_equal(abi_sysfs("nr_arenas"), arenas);
 	close(dev);
 	(void)state;
 }

@@ -101,7 +101,7 @@ static void outlives_its_maker(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(abi_stats(fd).clients, 1);
 	close(fd);
-	assert_int_equal(abi_sysfs("arenas"), 0);
+	assert_int_equal(abi_sysfs("nr_arenas"), 0);
 }
 
 int main(void)

@@ -239,6 +239,6 @@ int main(int argc, char **argv)
 	       st.spans_held || st.clients != 1 ? "not ok" : "ok");
 	close(arena);
 	printf("%s 3 - all blocks are back\n",
-	       abi_sysfs("blocks_in_use") || abi_sysfs("arenas") ? "not ok" : "ok");
+	       abi_sysfs("blocks_in_use") || abi_sysfs("nr_arenas") ? "not ok" : "ok");
 	return bad || st.spans_held;
 }

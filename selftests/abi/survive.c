@@ -366,7 +366,7 @@ int main(int argc, char **argv)
 	munmap((void *)control, 4096);
 	munmap((void *)page_map, map_size);
 	close(arena);
-	check(!abi_sysfs("blocks_in_use") && !abi_sysfs("arenas"),
+	check(!abi_sysfs("blocks_in_use") && !abi_sysfs("nr_arenas"),
 	      "all blocks are back");
 	return nr_bad;
 }
