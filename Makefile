@@ -11,7 +11,11 @@ MAKEOVERRIDES := $(filter-out O=%,$(MAKEOVERRIDES))
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
+# Where udev, modprobe and systemd's tools look, besides /etc.
+CONFDIR ?= $(PREFIX)/lib
+DKMS_SRC = /usr/src/hugespan-$(VERSION)
 INSTALL ?= install
 
 # Headers to build the module against: the running kernel's, else the newest.
@@ -41,8 +45,12 @@ help:
 	@echo 'make bench        figures'
 	@echo 'make bench-kernel instructions of the module'"'"'s calls and faults; KERNELS="debian..."'
 	@echo 'make lib module   one part; KDIR=... builds the module for another kernel'
-	@echo 'make install      library, header and man pages; PREFIX=$(PREFIX), DESTDIR='
-	@echo 'make uninstall clean'
+	@echo 'make install      library, headers, man pages, hspan-cached, and settings for'
+	@echo '                  udev, modprobe and systemd; PREFIX=$(PREFIX), DESTDIR='
+	@echo 'make install-dkms the module through DKMS, for each kernel that gets installed'
+	@echo 'make install-module  the module for one kernel, KDIR='
+	@echo 'make uninstall    removes what these three have installed'
+	@echo 'make clean'
 	@echo 'make deps         the Debian packages all this takes (run, test and check do it)'
 
 lib:
@@ -86,7 +94,8 @@ bench-kernel:
 	@selftests/deps test
 	@$(MAKE) -C selftests O=$(O)/selftests $(SUB) run-bench-kernel
 
-# The module is DKMS's to install: see dkms.conf.
+MAN_PAGES := $(wildcard Documentation/man/*.[1-8])
+
 install: lib
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL) -m 755 $(O)/userlib/libhugespan.so.0 $(DESTDIR)$(LIBDIR)/
@@ -95,20 +104,51 @@ install: lib
 	$(INSTALL) -m 644 userlib/include/hugespan.h $(DESTDIR)$(INCLUDEDIR)/
 	$(INSTALL) -D -m 644 uapi/linux/hugespan.h \
 		$(DESTDIR)$(INCLUDEDIR)/linux/hugespan.h
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' \
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 		userlib/hugespan.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/hugespan.pc
-	for page in $(wildcard Documentation/man/*.[1-8]); do \
+	$(INSTALL) -D -m 755 $(O)/userlib/hspan-cached \
+		$(DESTDIR)$(BINDIR)/hspan-cached
+	for page in $(MAN_PAGES); do \
 		$(INSTALL) -D -m 644 $$page \
 		$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit; done
+	$(INSTALL) -D -m 644 kmod/dist/hugespan.rules \
+		$(DESTDIR)$(CONFDIR)/udev/rules.d/60-hugespan.rules
+	for what in sysusers modprobe tmpfiles; do \
+		$(INSTALL) -D -m 644 kmod/dist/hugespan.$$what \
+		$(DESTDIR)$(CONFDIR)/$$what.d/hugespan.conf || exit; done
+
+install-modules-load:
+	$(INSTALL) -D -m 644 kmod/dist/hugespan.modules-load \
+		$(DESTDIR)$(CONFDIR)/modules-load.d/hugespan.conf
+
+install-module: module install-modules-load
+	$(MAKE) --no-print-directory -C $(KDIR) M=$(SHADOW) \
+		INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates modules_install
+
+DKMS_FILES = $(shell find Kbuild VERSION dkms.conf kmod/*.[ch] kmod/heap uapi \
+	-type f -name '[!.]*')
+
+install-dkms: install-modules-load
+	for file in $(DKMS_FILES); do \
+		$(INSTALL) -D -m 644 $$file $(DESTDIR)$(DKMS_SRC)/$$file || exit; done
+	$(if $(DESTDIR),,dkms install hugespan/$(VERSION))
 
 uninstall:
+	$(if $(DESTDIR),,dkms remove hugespan/$(VERSION) --all 2>/dev/null || :)
+	$(RM) -r $(DESTDIR)$(DKMS_SRC)
+	$(RM) $(DESTDIR)/lib/modules/*/updates/hugespan.ko*
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.so.0 $(DESTDIR)$(LIBDIR)/libhugespan.so
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.a
 	$(RM) $(DESTDIR)$(LIBDIR)/pkgconfig/hugespan.pc
 	$(RM) $(DESTDIR)$(INCLUDEDIR)/hugespan.h
 	$(RM) $(DESTDIR)$(INCLUDEDIR)/linux/hugespan.h
-	for page in $(wildcard Documentation/man/*.[1-8]); do \
+	$(RM) $(DESTDIR)$(BINDIR)/hspan-cached
+	for page in $(MAN_PAGES); do \
 		$(RM) $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	$(RM) $(DESTDIR)$(CONFDIR)/udev/rules.d/60-hugespan.rules
+	for what in sysusers modprobe tmpfiles modules-load; do \
+		$(RM) $(DESTDIR)$(CONFDIR)/$$what.d/hugespan.conf; done
 
 clean:
 	$(RM) -r $(O)
