@@ -11,6 +11,7 @@
 #include <linux/sysfs.h>
 
 #include "hugespan.h"
+#include "trace.h"
 
 /* The directory "arenas"; made once, under the mutex. */
 static struct kobject *hspan_arenas_kobj;
@@ -46,6 +47,7 @@ static ssize_t limit_show(struct kobject *kobj, struct kobj_attribute *attr,
 static ssize_t limit_store(struct kobject *kobj, struct kobj_attribute *attr,
 			   const char *buf, size_t count)
 {
+	struct hspan_arena *arena = hspan_kobj_arena(kobj);
 	u64 limit;
 	int err;
 
@@ -54,7 +56,8 @@ static ssize_t limit_store(struct kobject *kobj, struct kobj_attribute *attr,
 		return err;
 	if (!limit)
 		return -EINVAL;
-	hspan_heap_set_limit(hspan_kobj_arena(kobj)->heap, limit);
+	hspan_heap_set_limit(arena->heap, limit);
+	trace_hugespan_limit(arena->id, limit);
 	return count;
 }
 static struct kobj_attribute limit_attr = __ATTR_RW(limit);

@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 
 #include "hugespan.h"
+#include "trace.h"
 
 long hspan_cmd_device_info(struct hspan_call *call)
 {
@@ -82,6 +83,7 @@ long hspan_cmd_limit(struct hspan_call *call)
 	if (args->flags || args->reserved || !args->limit)
 		return -EINVAL;
 	hspan_heap_set_limit(call->client->arena->heap, args->limit);
+	trace_hugespan_limit(call->client->arena->id, args->limit);
 	return 0;
 }
 

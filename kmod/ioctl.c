@@ -13,6 +13,7 @@
 #include <linux/uaccess.h>
 
 #include "hugespan.h"
+#include "trace.h"
 #include "usercopy.h"
 
 #define HSPAN_ON_DEVICE		BIT(0)
@@ -111,8 +112,8 @@ static const struct hspan_ioctl *hspan_ioctl_find(unsigned int cmd,
 	return desc;
 }
 
-static long hspan_ioctl(struct hspan_client *client, unsigned int where,
-			unsigned int cmd, unsigned long arg)
+static long hspan_ioctl_do(struct hspan_client *client, unsigned int where,
+			   unsigned int cmd, unsigned long arg)
 {
 	const struct hspan_ioctl *desc = hspan_ioctl_find(cmd, where);
 	struct hspan_call call __uninitialized;
@@ -142,6 +143,19 @@ static long hspan_ioctl(struct hspan_client *client, unsigned int where,
 		if (err)
 			return err;
 	}
+	return ret;
+}
+
+static long hspan_ioctl(struct hspan_client *client, unsigned int where,
+			unsigned int cmd, unsigned long arg)
+{
+	long ret = hspan_ioctl_do(client, where, cmd, arg);
+
+	/* Commands of others, such as TCGETS, are no news. */
+	if (unlikely(ret < 0 && ret != -ENOTTY))
+		trace_hugespan_ioctl_error(client ? client->arena->id : 0,
+					   client ? client->id : 0,
+					   _IOC_NR(cmd), ret);
 	return ret;
 }
 

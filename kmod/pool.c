@@ -92,6 +92,7 @@ static void hspan_block_quarantine(struct hspan_pool *pool, struct folio *folio)
 	if (hspan_block_kind(folio) == HSPAN_STOCK_RESERVE)
 		atomic_long_dec(&pool->nr_reserved);
 	atomic_long_inc(&pool->nr_poisoned);
+	trace_hugespan_pool_poisoned(folio_pfn(folio));
 }
 
 /* False, and the block is gone, if it has a hardware memory error. */
@@ -114,6 +115,7 @@ static bool hspan_block_zero(struct hspan_pool *pool, struct folio *folio)
 		if (!(i % 64))
 			cond_resched();
 	}
+	trace_hugespan_pool_zero(folio_nid(folio));
 	return true;
 }
 
@@ -128,6 +130,7 @@ static void hspan_pool_free(struct hspan_pool *pool, struct folio *folio)
 		atomic_long_dec(&pool->nr_reserved);
 	folio->private = NULL;
 	atomic_long_inc(&pool->nr_freed);
+	trace_hugespan_pool_free(folio_nid(folio));
 	folio_put(folio);
 }
 
@@ -244,9 +247,10 @@ static struct folio *hspan_pool_recycle(struct hspan_pool *pool, int nid)
 }
 
 static struct folio *hspan_pool_adopt(struct hspan_pool *pool,
-				      struct folio *folio)
+				      struct folio *folio, bool ahead)
 {
 	if (folio) {
+		trace_hugespan_pool_alloc(folio_nid(folio), ahead);
 		INIT_LIST_HEAD(&folio->lru);
 		folio->private = NULL;
 		atomic_long_inc(&pool->nr_allocated);
@@ -258,14 +262,14 @@ static struct folio *hspan_pool_adopt(struct hspan_pool *pool,
 static struct folio *hspan_pool_alloc(struct hspan_pool *pool)
 {
 	return hspan_pool_adopt(pool, folio_alloc(HSPAN_POOL_GFP,
-						  HSPAN_BLOCK_ORDER));
+						  HSPAN_BLOCK_ORDER), false);
 }
 
 static struct folio *hspan_pool_alloc_node(struct hspan_pool *pool, gfp_t gfp,
 					   int nid)
 {
 	return hspan_pool_adopt(pool, __folio_alloc_node(gfp, HSPAN_BLOCK_ORDER,
-							 nid));
+							 nid), true);
 }
 
 /**
@@ -295,10 +299,12 @@ struct folio *hspan_pool_take(struct hspan_pool *pool)
 	}
 	if (!folio && hspan_pool_shrink(pool, 1))
 		folio = hspan_pool_alloc(pool);
-	if (folio)
+	if (folio) {
 		atomic_long_inc(&pool->in_use);
-	else
+	} else {
 		atomic_long_inc(&pool->nr_failed);
+		trace_hugespan_pool_failed(here);
+	}
 	if (READ_ONCE(pool->low))
 		hspan_poolthread_wake(pool);
 	return folio;

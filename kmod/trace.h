@@ -157,6 +157,106 @@ TRACE_EVENT(hugespan_fault_error,
 		  __entry->pgoff, __entry->fault)
 );
 
+TRACE_EVENT(hugespan_limit,
+	TP_PROTO(u64 arena, u64 limit),
+	TP_ARGS(arena, limit),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, limit)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->limit = limit;
+	),
+	TP_printk("arena=%llu limit=%llu", __entry->arena, __entry->limit)
+);
+
+TRACE_EVENT(hugespan_ioctl_error,
+	TP_PROTO(u64 arena, u32 client, unsigned int cmd, int err),
+	TP_ARGS(arena, client, cmd, err),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u32, client)
+		__field(unsigned int, cmd)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->client = client;
+		__entry->cmd = cmd;
+		__entry->err = err;
+	),
+	TP_printk("arena=%llu client=%u cmd=%u err=%d", __entry->arena,
+		  __entry->client, __entry->cmd, __entry->err)
+);
+
+/* A block from the system: for a taker, or, @ahead, to wait for one. */
+TRACE_EVENT(hugespan_pool_alloc,
+	TP_PROTO(int node, bool ahead),
+	TP_ARGS(node, ahead),
+	TP_STRUCT__entry(
+		__field(int, node)
+		__field(bool, ahead)
+	),
+	TP_fast_assign(
+		__entry->node = node;
+		__entry->ahead = ahead;
+	),
+	TP_printk("node=%d%s", __entry->node,
+		  __entry->ahead ? " ahead" : "")
+);
+
+TRACE_EVENT(hugespan_pool_free,
+	TP_PROTO(int node),
+	TP_ARGS(node),
+	TP_STRUCT__entry(
+		__field(int, node)
+	),
+	TP_fast_assign(
+		__entry->node = node;
+	),
+	TP_printk("node=%d", __entry->node)
+);
+
+/* 2 MiB have been cleared. */
+TRACE_EVENT(hugespan_pool_zero,
+	TP_PROTO(int node),
+	TP_ARGS(node),
+	TP_STRUCT__entry(
+		__field(int, node)
+	),
+	TP_fast_assign(
+		__entry->node = node;
+	),
+	TP_printk("node=%d", __entry->node)
+);
+
+/* No block was to be had. */
+TRACE_EVENT(hugespan_pool_failed,
+	TP_PROTO(int node),
+	TP_ARGS(node),
+	TP_STRUCT__entry(
+		__field(int, node)
+	),
+	TP_fast_assign(
+		__entry->node = node;
+	),
+	TP_printk("node=%d", __entry->node)
+);
+
+/* A block with a hardware memory error is put away. */
+TRACE_EVENT(hugespan_pool_poisoned,
+	TP_PROTO(unsigned long pfn),
+	TP_ARGS(pfn),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+	),
+	TP_printk("pfn=%#lx", __entry->pfn)
+);
+
 TRACE_EVENT(hugespan_pool_shrink,
 	TP_PROTO(unsigned long blocks),
 	TP_ARGS(blocks),
