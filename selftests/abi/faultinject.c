@@ -301,7 +301,7 @@ static int try_pages(const struct fi_case *c, int pages)
 	assert_int_equal(abi_stats(ctx.fd).spans_held, ctx.nr_held);
 	assert_int_equal(abi_stats(ctx.fd).clients, 1);
 	close(ctx.fd);
-	assert_int_equal(abi_sysfs("arenas"), 0);
+	assert_int_equal(abi_sysfs("nr_arenas"), 0);
 	assert_int_equal(abi_sysfs("blocks_in_use"), 0);
 	return ret;
 }

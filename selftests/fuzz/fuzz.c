@@ -252,7 +252,7 @@ static void calm_machine(void)
 
 static bool at_rest(void)
 {
-	return !attribute("arenas") && !attribute("blocks_in_use") &&
+	return !attribute("nr_arenas") && !attribute("blocks_in_use") &&
 	       !attribute("pool/free");
 }
 
@@ -299,7 +299,7 @@ static void check_pool(void)
 	long poisoned = attribute("pool/poisoned");
 	long kept = attribute("pool/reserved_free") + attribute("pool/free");
 
-	test(!attribute("arenas"), "no arena is left");
+	test(!attribute("nr_arenas"), "no arena is left");
 	test(!attribute("blocks_in_use"), "no block is in use");
 	printf("# blocks: %ld allocated, %ld returned, %ld lost, %ld poisoned, %ld kept\n",
 	       allocated, returned, lost, poisoned, kept);

@@ -96,7 +96,7 @@ static void touch(int fd)
 static void look(void)
 {
 	static const char * const names[] = {
-		"arenas", "blocks_in_use", "pool/free", "pool/zeroed",
+		"nr_arenas", "blocks_in_use", "pool/free", "pool/zeroed",
 	};
 	char path[128], text[32];
 	int fd;
