@@ -40,6 +40,7 @@ static int hspan_fs_init_context(struct fs_context *fc)
 		return -ENOMEM;
 	/* Newer kernels do this by themselves: nothing here is for execution. */
 	fc->s_iflags |= SB_I_NOEXEC;
+	fc->global = true;	/* whoever's arena comes first */
 	return 0;
 }
 
@@ -67,8 +68,19 @@ static const struct address_space_operations hspan_aops = {
 	.release_folio = hspan_release_folio,
 };
 
+/* Owner and mode are as the arena was created. */
+static int hspan_setattr(struct hspan_idmap *idmap, struct dentry *dentry,
+			 struct iattr *attr)
+{
+	return -EOPNOTSUPP;
+}
+
+static const struct inode_operations hspan_inode_ops = {
+	.setattr = hspan_setattr,
+};
+
 /* An inode of its own, so that unmapping reaches just this arena's VMAs. */
-static struct inode *hspan_inode_create(u64 size)
+static struct inode *hspan_inode_create(u64 size, umode_t mode)
 {
 	struct inode *inode;
 	int err;
@@ -82,6 +94,8 @@ static struct inode *hspan_inode_create(u64 size)
 		return inode;
 	}
 	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+	inode->i_mode = (inode->i_mode & S_IFMT) | mode;
+	inode->i_op = &hspan_inode_ops;
 	inode->i_mapping->a_ops = &hspan_aops;
 	mapping_set_release_always(inode->i_mapping);
 	i_size_write(inode, size);	/* less, and 6.12 would map 4 KiB pages */
@@ -131,6 +145,51 @@ static void hspan_arena_unlink(struct hspan_arena *arena)
 	up_write(&hspan_arenas_lock);
 }
 
+/* What is allocated with an arena, or must be to be had at any time. */
+static unsigned long hspan_arena_tables(const struct hspan_arena *arena)
+{
+	return sizeof(*arena) + sizeof(struct inode) +
+	       arena->nr_blocks * sizeof(*arena->slots) +
+	       hspan_heap_bytes(arena->nr_blocks) +
+	       hspan_region_size(arena, HSPAN_REGION_CONTROL) +
+	       hspan_region_size(arena, HSPAN_REGION_PAGE_MAP) +
+	       hspan_region_size(arena, HSPAN_REGION_NOTES);
+}
+
+static int hspan_arena_charge(struct hspan_arena *arena)
+{
+	unsigned long tables = hspan_arena_tables(arena);
+	int err;
+
+	err = hspan_user_join(arena);
+	if (err)
+		return err;
+	err = hspan_charge(arena, tables);
+	if (err)
+		hspan_user_leave(arena);
+	else
+		atomic_long_set(&arena->tables, tables);
+	return err;
+}
+
+/* All that stayed until the end has gone. */
+static void hspan_arena_uncharge(struct hspan_arena *arena)
+{
+	hspan_uncharge(arena, atomic_long_read(&arena->tables));
+	hspan_user_leave(arena);
+}
+
+static int hspan_arena_publish(struct hspan_arena *arena)
+{
+	int err = 0;
+
+	if (arena->name[0])
+		err = hspan_name_add(arena);
+	if (!err)
+		hspan_arena_link(arena);
+	return err;
+}
+
 /**
  * hspan_arena_create() - make an arena with no client yet
  * @pool: where its blocks come from
@@ -142,7 +201,7 @@ struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 				       const struct hspan_arena_create *args)
 {
 	struct hspan_arena *arena;
-	int err = -ENOMEM;
+	int err;
 
 	arena = kzalloc(sizeof(*arena), GFP_KERNEL_ACCOUNT);
 	if (!arena)
@@ -152,17 +211,24 @@ struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 	arena->size = args->size;
 	arena->base = args->base;
 	arena->nr_blocks = args->size >> HSPAN_BLOCK_SHIFT;
+	arena->flags = args->flags;
+	memcpy(arena->name, args->name, sizeof(arena->name));
 	arena->pool = pool;
 	spin_lock_init(&arena->slot_lock);
 	xa_init_flags(&arena->side, XA_FLAGS_ACCOUNT);
 	ida_init(&arena->client_ids);
 	init_waitqueue_head(&arena->wait);
 
+	err = hspan_arena_charge(arena);
+	if (err)
+		goto err_free;
+	err = -ENOMEM;
 	arena->slots = kvcalloc(arena->nr_blocks, sizeof(*arena->slots),
 				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!arena->slots)
-		goto err_free;
-	arena->inode = hspan_inode_create(args->size);
+		goto err_uncharge;
+	arena->inode = hspan_inode_create(args->size,
+					  args->name[0] ? args->mode : 0600);
 	if (IS_ERR(arena->inode)) {
 		err = PTR_ERR(arena->inode);
 		goto err_free_slots;
@@ -170,16 +236,20 @@ struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 	err = hspan_arena_init_heap(arena, args->limit);
 	if (err)
 		goto err_put_inode;
-
 	err = hspan_arena_sysfs_add(arena);
 	if (err)
 		goto err_destroy_heap;
 	hspan_arena_debugfs_add(arena);
-	hspan_arena_link(arena);
+	err = hspan_arena_publish(arena);
+	if (err)
+		goto err_del_debugfs;
 	trace_hugespan_arena_create(arena->id, arena->size,
 				    hspan_heap_limit(arena->heap));
 	return arena;
 
+err_del_debugfs:
+	hspan_arena_debugfs_del(arena);
+	hspan_arena_sysfs_del(arena);
 err_destroy_heap:
 	hspan_heap_destroy(arena->heap);
 err_put_inode:
@@ -187,6 +257,8 @@ err_put_inode:
 	hspan_inode_put(arena->inode);
 err_free_slots:
 	kvfree(arena->slots);
+err_uncharge:
+	hspan_arena_uncharge(arena);
 err_free:
 	kfree(arena);
 	return ERR_PTR(err);
@@ -197,6 +269,7 @@ static void hspan_arena_free(struct kref *ref)
 	struct hspan_arena *arena = container_of(ref, struct hspan_arena, ref);
 
 	trace_hugespan_arena_destroy(arena->id, atomic64_read(&arena->faults));
+	hspan_name_del(arena);
 	hspan_arena_debugfs_del(arena);
 	hspan_arena_sysfs_del(arena);
 	hspan_arena_unlink(arena);
@@ -205,6 +278,7 @@ static void hspan_arena_free(struct kref *ref)
 	ida_destroy(&arena->client_ids);
 	hspan_inode_put(arena->inode);
 	kvfree(arena->slots);
+	hspan_arena_uncharge(arena);
 	kfree(arena);
 }
 
@@ -287,19 +361,29 @@ void hspan_arena_put(struct hspan_arena *arena)
 	kref_put(&arena->ref, hspan_arena_free);
 }
 
+/* A client and its file. */
+#define HSPAN_CLIENT_CHARGE \
+	(sizeof(struct hspan_client) + sizeof(struct file) + \
+	 sizeof(struct dentry))
+
 /* A new client, who refers to @arena. */
 static struct hspan_client *hspan_client_create(struct hspan_arena *arena)
 {
 	struct hspan_client *client;
-	int id;
+	int id, err;
 
+	err = hspan_charge(arena, HSPAN_CLIENT_CHARGE);
+	if (err)
+		return ERR_PTR(err);
 	client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
-	if (!client)
-		return ERR_PTR(-ENOMEM);
+	if (!client) {
+		err = -ENOMEM;
+		goto err_uncharge;
+	}
 	id = ida_alloc_min(&arena->client_ids, 1, GFP_KERNEL_ACCOUNT);
 	if (id < 0) {
-		kfree(client);
-		return ERR_PTR(id);
+		err = id;
+		goto err_free;
 	}
 	kref_get(&arena->ref);
 	client->arena = arena;
@@ -308,6 +392,12 @@ static struct hspan_client *hspan_client_create(struct hspan_arena *arena)
 	atomic_inc(&arena->nr_clients);
 	trace_hugespan_client_open(arena->id, client->id);
 	return client;
+
+err_free:
+	kfree(client);
+err_uncharge:
+	hspan_uncharge(arena, HSPAN_CLIENT_CHARGE);
+	return ERR_PTR(err);
 }
 
 /* The client's spans become full and unswept before its number is free. */
@@ -320,6 +410,7 @@ static void hspan_client_destroy(struct hspan_client *client)
 	ida_free(&arena->client_ids, client->id);
 	atomic_dec(&arena->nr_clients);
 	kfree(client);
+	hspan_uncharge(arena, HSPAN_CLIENT_CHARGE);
 	hspan_arena_put(arena);
 }
 

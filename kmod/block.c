@@ -6,18 +6,66 @@
 #include <linux/mm.h>
 #include <linux/page_ref.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 
 #include "hugespan.h"
 #include "trace.h"
 
+/* Its bits are paid for with it, so that touching them cannot fail for that. */
+#define HSPAN_BLOCK_CHARGE \
+	(HSPAN_BLOCK_SIZE + HSPAN_BITS_PLANES * HSPAN_BITS_BLOCK)
+
+/* The descriptors a block comes with when it is used for the first time. */
+static unsigned long hspan_block_tables(struct hspan_arena *arena, u32 block)
+{
+	return hspan_heap_knows(arena->heap, block) ? 0 :
+						      hspan_heap_block_bytes();
+}
+
+static int hspan_block_charge(struct hspan_arena *arena, u32 block)
+{
+	unsigned long tables = hspan_block_tables(arena, block);
+	int err = hspan_charge(arena, HSPAN_BLOCK_CHARGE + tables);
+
+	if (!err)
+		atomic_long_add(tables, &arena->tables);
+	return err;
+}
+
+/* Descriptors stay, unless hspan_block_get() is being undone. */
+static void hspan_block_uncharge(struct hspan_arena *arena, u32 block)
+{
+	unsigned long tables = hspan_block_tables(arena, block);
+
+	atomic_long_sub(tables, &arena->tables);
+	hspan_uncharge(arena, HSPAN_BLOCK_CHARGE + tables);
+}
+
+static struct folio *hspan_block_take(struct hspan_arena *arena, u32 block)
+{
+	struct folio *folio;
+	int err;
+
+	if (fatal_signal_pending(current))
+		return ERR_PTR(-EINTR);	/* of many blocks, no more */
+	err = hspan_block_charge(arena, block);
+	if (err)
+		return ERR_PTR(err);
+	folio = hspan_pool_take(arena->pool);
+	if (folio)
+		return folio;
+	hspan_block_uncharge(arena, block);
+	return ERR_PTR(-ENOMEM);
+}
+
 static int hspan_block_get(struct hspan_heap *heap, u32 block)
 {
 	struct hspan_arena *arena = hspan_heap_priv(heap);
-	struct folio *folio = hspan_pool_take(arena->pool);
+	struct folio *folio = hspan_block_take(arena, block);
 
-	trace_hugespan_block_get(arena->id, block, folio ? 0 : -ENOMEM);
-	if (!folio)
-		return -ENOMEM;
+	trace_hugespan_block_get(arena->id, block, PTR_ERR_OR_ZERO(folio));
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
 	folio->mapping = arena->inode->i_mapping;
 	folio->index = (pgoff_t)block << HSPAN_BLOCK_ORDER;
 	spin_lock(&arena->slot_lock);
@@ -25,6 +73,15 @@ static int hspan_block_get(struct hspan_heap *heap, u32 block)
 	WRITE_ONCE(arena->slots[block], folio);
 	spin_unlock(&arena->slot_lock);
 	return 0;
+}
+
+static void hspan_slot_set(struct hspan_arena *arena, u32 block,
+			   struct folio *folio)
+{
+	spin_lock(&arena->slot_lock);
+	WRITE_ONCE(arena->slots[block], folio);
+	spin_unlock(&arena->slot_lock);
+	smp_mb();	/* before bits are looked for: see hspan_side_pay() */
 }
 
 /*
@@ -36,9 +93,7 @@ static bool hspan_block_detach(struct hspan_arena *arena, u32 block,
 {
 	bool alone;
 
-	spin_lock(&arena->slot_lock);
-	WRITE_ONCE(arena->slots[block], NULL);
-	spin_unlock(&arena->slot_lock);
+	hspan_slot_set(arena, block, NULL);
 	unmap_mapping_pages(folio->mapping, folio->index, HSPAN_BLOCK_NR,
 			    false);
 	folio->mapping = NULL;
@@ -47,6 +102,16 @@ static bool hspan_block_detach(struct hspan_arena *arena, u32 block,
 		folio_ref_unfreeze(folio, 1);
 	folio_unlock(folio);
 	return alone;
+}
+
+/* Someone else still refers to it. */
+static void hspan_block_lose(struct hspan_arena *arena, struct folio *folio)
+{
+	folio_get(folio);
+	if (hspan_pool_forget(arena->pool, folio))
+		hspan_stray_add(arena, folio);
+	else
+		folio_put(folio);
 }
 
 static void hspan_block_put(struct hspan_heap *heap, u32 block)
@@ -64,14 +129,17 @@ static void hspan_block_put(struct hspan_heap *heap, u32 block)
 	if (alone)
 		hspan_pool_put(arena->pool, folio);
 	else
-		hspan_pool_forget(arena->pool, folio);
+		hspan_block_lose(arena, folio);
 	hspan_side_lock_bits(arena, block, false, &bits);
 	hspan_side_drop_bits(arena, block, &bits);
+	hspan_block_uncharge(arena, block);
 }
 
 /*
  * For the shrinker.  A fault that is under way may hold the folio's or a page's
- * lock and be what needs the memory, so none of them is waited for.
+ * lock and be what needs the memory, so none of them is waited for.  The slot is
+ * empty before bits are looked for: see hspan_side_pay().  Nobody uses a free
+ * block, so nobody minds if it is there again.
  */
 static bool hspan_block_try_put(struct hspan_heap *heap, u32 block)
 {
@@ -82,7 +150,9 @@ static bool hspan_block_try_put(struct hspan_heap *heap, u32 block)
 
 	if (WARN_ON_ONCE(!folio) || !folio_trylock(folio))
 		return false;
+	hspan_slot_set(arena, block, NULL);
 	if (!hspan_side_lock_bits(arena, block, true, &bits)) {
+		hspan_slot_set(arena, block, folio);
 		folio_unlock(folio);
 		return false;
 	}
@@ -91,8 +161,9 @@ static bool hspan_block_try_put(struct hspan_heap *heap, u32 block)
 	if (alone)
 		hspan_pool_give(arena->pool, folio);
 	else
-		hspan_pool_forget(arena->pool, folio);
+		hspan_block_lose(arena, folio);
 	hspan_side_drop_bits(arena, block, &bits);
+	hspan_block_uncharge(arena, block);
 	return true;
 }
 

@@ -6,6 +6,7 @@
 #ifndef _HUGESPAN_COMPAT_H
 #define _HUGESPAN_COMPAT_H
 
+#include <linux/fs.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -32,6 +33,17 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #else
 #define __uninitialized
 #endif
+#endif
+
+/* What an inode operation is told of the mount. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define hspan_idmap			user_namespace
+#define hspan_inode_permission(inode, mask) \
+	inode_permission(&init_user_ns, inode, mask)
+#else
+#define hspan_idmap			mnt_idmap
+#define hspan_inode_permission(inode, mask) \
+	inode_permission(&nop_mnt_idmap, inode, mask)
 #endif
 
 /*

@@ -4,6 +4,8 @@
  */
 #include <linux/fs.h>
 #include <linux/seq_file.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 
 #include "hugespan.h"
 
@@ -15,6 +17,8 @@ void hspan_show_fdinfo(struct seq_file *m, struct file *file)
 
 	hspan_arena_stats(arena, &st);
 	seq_printf(m, "hugespan-arena:\t%llu\n", arena->id);
+	if (arena->name[0])
+		seq_printf(m, "hugespan-name:\t%s\n", arena->name);
 	seq_printf(m, "hugespan-client:\t%u\n", client->id);
 	seq_printf(m, "hugespan-clients:\t%llu\n", st.clients);
 	seq_printf(m, "hugespan-size:\t%llu\n", arena->size);
@@ -22,6 +26,12 @@ void hspan_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "hugespan-limit:\t%llu\n", hspan_heap_limit(arena->heap));
 	seq_printf(m, "hugespan-blocks-held:\t%llu\n", st.blocks_held);
 	seq_printf(m, "hugespan-blocks-free:\t%llu\n", st.blocks_free);
+	seq_printf(m, "hugespan-charged:\t%ld\n",
+		   atomic_long_read(&arena->charged));
+	seq_printf(m, "hugespan-user:\t%u\n",
+		   from_kuid_munged(seq_user_ns(m), arena->user->uid));
+	seq_printf(m, "hugespan-user-charged:\t%ld\n",
+		   atomic_long_read(&arena->user->charged));
 	seq_printf(m, "hugespan-spans:\t%llu\n", st.spans);
 	seq_printf(m, "hugespan-spans-held:\t%llu\n", st.spans_held);
 	seq_printf(m, "hugespan-sweepgen:\t%u\n", st.sweepgen);

@@ -21,8 +21,8 @@
  *	the pool	on one list of one node (hspan_pool_node.lock);
  *	an arena	in hspan_arena.slots (slot_lock), locked or unmapped
  *			whenever that changes;
- *	nobody		it was in use by someone else (a pipe, a device) when
- *			its arena gave it up: the last user frees it.
+ *	stray.c		it was in use by someone else (a pipe, a device) when
+ *			its arena gave it up; it is freed with the last user.
  *
  * Page tables, pipes and devices hold references besides the owner's.  A
  * folio goes from an arena to the pool only if, unmapped and out of its slot,
@@ -34,6 +34,15 @@
  * core mm keeps that lock until the folio is mapped.  So whoever empties a
  * slot under the lock and unmaps has unmapped everything.  Pages of the side
  * regions live by the same rule with the xarray in place of the slots.
+ *
+ * Who pays
+ * --------
+ *
+ * An arena's user (user.c) is charged, for as long as it exists, for: the arena
+ * with all its tables, page map and notes when it is created, a block with
+ * its bits when the heap gets it, its descriptors when it gets it for the first
+ * time, a page of bits that is touched where no block is, and a client; and
+ * beyond its end for a stray block.
  *
  * Lock order (outer first)
  * ------------------------
@@ -48,8 +57,11 @@
  *	  hspan_arenas_lock			under reclaim only by trylock
  *	    folio lock, page lock			there, too, only by trylock
  *	hspan_pool.preparing -> hspan_pool_node.lock
+ *	hspan_names_lock
+ *	hspan_strays_lock
+ *	hspan_users (xa_lock)
  *
- * The last four are leaves: nothing is taken and nothing sleeps under them.
+ * Spinlocks and xa_locks are leaves: nothing is taken and nothing sleeps under them.
  * Who reads an attribute of an arena keeps it from being removed, and takes the
  * heap's locks; it is removed, and the readers waited for, under no lock.
  * Neither mmap_lock nor a copy from or to user space comes under any of these.
@@ -70,6 +82,7 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
 #include <linux/hugespan.h>
@@ -88,6 +101,7 @@
 struct dentry;
 struct miscdevice;
 struct seq_file;
+struct user_namespace;
 
 /* ---- pool.c: blocks that belong to no arena ---- */
 
@@ -174,7 +188,7 @@ void hspan_pool_exit(struct hspan_pool *pool);
 struct folio *hspan_pool_take(struct hspan_pool *pool);
 void hspan_pool_put(struct hspan_pool *pool, struct folio *folio);
 void hspan_pool_give(struct hspan_pool *pool, struct folio *folio);
-void hspan_pool_forget(struct hspan_pool *pool, struct folio *folio);
+bool hspan_pool_forget(struct hspan_pool *pool, struct folio *folio);
 unsigned long hspan_pool_shrink(struct hspan_pool *pool, unsigned long nr);
 void hspan_pool_set_high(struct hspan_pool *pool, unsigned long high);
 unsigned long hspan_pool_reserve(struct hspan_pool *pool, unsigned long nr);
@@ -207,6 +221,14 @@ void hspan_poolthread_set_low(struct hspan_pool *pool, unsigned long low);
  * @base: preferred address, or 0; set once
  * @nr_blocks: @size in blocks; set once
  * @inode: owns the address_space of all mappings; set once
+ * @flags: HSPAN_ARENA_*; set once
+ * @name: ends in zeros, or empty; set once
+ * @name_ns: where @name counts, or NULL if it was not added; set once
+ * @name_node: in hspan_names (hspan_names_lock)
+ * @user: who pays; set once
+ * @unlimited: @user's limit does not count here; set once
+ * @charged: bytes that @user pays for
+ * @tables: of those, for what stays until the end
  * @pool: where blocks come from; set once
  * @heap: who has which pages; locks itself
  * @slot_lock: guards @slots
@@ -229,6 +251,14 @@ struct hspan_arena {
 	u64 size;
 	u64 base;
 	u32 nr_blocks;
+	u32 flags;
+	char name[HSPAN_NAME_SIZE];
+	struct user_namespace *name_ns;
+	struct hlist_node name_node;
+	struct hspan_user *user;
+	bool unlimited;
+	atomic_long_t charged;
+	atomic_long_t tables;
 	struct inode *inode;
 	struct hspan_pool *pool;
 	struct hspan_heap *heap;
@@ -282,6 +312,45 @@ int hspan_cache_start(void);
 void hspan_cache_stop(void);
 void hspan_cache_apply(struct hspan_arena *arena);
 
+/* ---- user.c: what a user may make the kernel hold ---- */
+
+/**
+ * struct hspan_user - who created arenas that exist
+ * @uid: real user ID; set once
+ * @refs: how many, and stray blocks of theirs (xa_lock of hspan_users)
+ * @charged: bytes that these arenas and blocks were charged
+ */
+struct hspan_user {
+	kuid_t uid;
+	unsigned long refs;
+	atomic_long_t charged;
+};
+
+extern unsigned long hspan_user_limit;
+
+int hspan_user_join(struct hspan_arena *arena);
+void hspan_user_leave(struct hspan_arena *arena);
+struct hspan_user *hspan_user_hold(struct hspan_user *user,
+				   unsigned long bytes);
+void hspan_user_release(struct hspan_user *user, unsigned long bytes);
+int hspan_charge(struct hspan_arena *arena, unsigned long bytes);
+void hspan_uncharge(struct hspan_arena *arena, unsigned long bytes);
+unsigned long hspan_users_sum(unsigned long *nr);
+
+/* ---- stray.c: blocks that are in use elsewhere ---- */
+
+void hspan_stray_add(struct hspan_arena *arena, struct folio *folio);
+unsigned long hspan_strays_reap(void);
+unsigned long hspan_strays_count(void);
+void hspan_strays_exit(void);
+
+/* ---- name.c: names of arenas ---- */
+
+int hspan_name_check(const char *name);
+int hspan_name_add(struct hspan_arena *arena);
+void hspan_name_del(struct hspan_arena *arena);
+struct hspan_arena *hspan_name_open(const char *name);
+
 /* ---- pressure.c: when the machine needs memory ---- */
 
 extern atomic_long_t hspan_nr_reclaimed;
@@ -309,6 +378,7 @@ int hspan_mmap(struct file *file, struct vm_area_struct *vma);
 /* ---- side.c: pages of the regions beside the data ---- */
 
 struct page *hspan_side_get(struct hspan_arena *arena, pgoff_t pgoff);
+struct page *hspan_side_lock(struct hspan_arena *arena, pgoff_t pgoff);
 bool hspan_side_is(struct hspan_arena *arena, pgoff_t pgoff, struct page *page);
 
 /* System pages of bits that belong to one block, in each plane. */
@@ -351,6 +421,7 @@ union hspan_ioctl_arg {
 	struct hspan_release release;
 	struct hspan_limit limit;
 	struct hspan_arena_stats stats;
+	struct hspan_arena_find arena_find;
 };
 
 /**
@@ -384,6 +455,7 @@ long hspan_cmd_arena_info(struct hspan_call *call);
 long hspan_cmd_arena_open(struct hspan_call *call);
 long hspan_cmd_limit(struct hspan_call *call);
 long hspan_cmd_stats(struct hspan_call *call);
+long hspan_cmd_arena_find(struct hspan_call *call);
 
 long hspan_cmd_span_get(struct hspan_call *call);
 long hspan_cmd_span_put(struct hspan_call *call);

@@ -43,11 +43,20 @@ struct hspan_ioctl {
 		.flags = _flags,				\
 	}
 
+/* One whose struct ended after @_last in the first version. */
+#define HSPAN_IOCTL_GROWN(_cmd, _handler, _flags, _struct, _last)	\
+	[_IOC_NR(_cmd)] = {					\
+		.handler = _handler,				\
+		.cmd = _cmd,					\
+		.min_size = offsetofend(struct _struct, _last),	\
+		.flags = _flags,				\
+	}
+
 static const struct hspan_ioctl hspan_ioctls[] = {
 	HSPAN_IOCTL(HSPAN_IOC_DEVICE_INFO, hspan_cmd_device_info,
 		    HSPAN_ON_DEVICE | HSPAN_ON_ARENA),
-	HSPAN_IOCTL(HSPAN_IOC_ARENA_CREATE, hspan_cmd_arena_create,
-		    HSPAN_ON_DEVICE),
+	HSPAN_IOCTL_GROWN(HSPAN_IOC_ARENA_CREATE, hspan_cmd_arena_create,
+			  HSPAN_ON_DEVICE, hspan_arena_create, fd_flags),
 	HSPAN_IOCTL(HSPAN_IOC_ARENA_INFO, hspan_cmd_arena_info, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_ARENA_OPEN, hspan_cmd_arena_open, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_SPAN_GET, hspan_cmd_span_get, HSPAN_ON_ARENA),
@@ -58,6 +67,8 @@ static const struct hspan_ioctl hspan_ioctls[] = {
 	HSPAN_IOCTL(HSPAN_IOC_RELEASE, hspan_cmd_release, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_LIMIT, hspan_cmd_limit, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_STATS, hspan_cmd_stats, HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_ARENA_FIND, hspan_cmd_arena_find,
+		    HSPAN_ON_DEVICE),
 };
 
 /**

@@ -31,6 +31,11 @@ module_param(default_limit, ulong, 0444);
 MODULE_PARM_DESC(default_limit,
 		 "blocks an arena may hold if it asks for no limit (default: half of memory)");
 
+static unsigned long user_limit;
+module_param(user_limit, ulong, 0444);
+MODULE_PARM_DESC(user_limit,
+		 "blocks' worth of memory that all arenas of a user may take (default: half of memory)");
+
 static const struct file_operations hspan_device_fops = {
 	.owner = THIS_MODULE,
 	.unlocked_ioctl = hspan_device_ioctl,
@@ -56,6 +61,7 @@ static void __init hspan_set_defaults(void)
 	if (!default_limit)
 		default_limit = max(blocks / 2, 1UL);
 	hspan_default_limit = default_limit;
+	hspan_user_limit = user_limit ?: max(blocks / 2, 1UL);
 }
 
 static void __init hspan_take_reserve(void)
@@ -106,6 +112,7 @@ out_stop_pressure:
 out_stop_thread:
 	hspan_poolthread_stop(&hspan_pool);
 out_exit_pool:
+	hspan_strays_exit();	/* of KUnit tests */
 	hspan_pool_exit(&hspan_pool);
 out_exit_debugfs:
 	hspan_debugfs_exit();
@@ -119,6 +126,7 @@ static void __exit hspan_exit(void)
 	hspan_cache_stop();
 	hspan_pressure_stop();
 	hspan_poolthread_stop(&hspan_pool);
+	hspan_strays_exit();
 	hspan_pool_exit(&hspan_pool);
 	hspan_debugfs_exit();
 }

@@ -146,17 +146,12 @@ static vm_fault_t hspan_data_fault(struct vm_fault *vmf)
 static vm_fault_t hspan_side_fault(struct vm_fault *vmf)
 {
 	struct hspan_arena *arena = hspan_vma_arena(vmf->vma);
-	struct page *page;
+	struct page *page = hspan_side_lock(arena, vmf->pgoff);
 
-	while ((page = hspan_side_get(arena, vmf->pgoff))) {
-		lock_page(page);
-		if (likely(hspan_side_is(arena, vmf->pgoff, page)))
-			break;
-		unlock_page(page);
-		put_page(page);
-	}
-	if (!page)
-		return hspan_fault_error(arena, vmf->pgoff, VM_FAULT_OOM);
+	if (IS_ERR(page))
+		return hspan_fault_error(arena, vmf->pgoff,
+					 PTR_ERR(page) == -EDQUOT ?
+					 VM_FAULT_SIGBUS : VM_FAULT_OOM);
 	vmf->page = page;
 	return VM_FAULT_LOCKED;
 }
@@ -208,6 +203,8 @@ int hspan_mmap(struct file *file, struct vm_area_struct *vma)
 	if (region < 0)
 		return region;
 	vm_flags_set(vma, VM_DONTEXPAND);
+	if (arena->flags & HSPAN_ARENA_DONTFORK)
+		vm_flags_set(vma, VM_DONTCOPY);
 	if (region == HSPAN_REGION_DATA)
 		return hspan_mmap_data(vma);
 	return hspan_mmap_side(vma, region == HSPAN_REGION_BITS ||

@@ -355,19 +355,22 @@ void hspan_pool_give(struct hspan_pool *pool, struct folio *folio)
  * hspan_pool_forget() - let go of a block that someone else still refers to
  * @pool: the pool
  * @folio: unmapped; whoever drops the last reference frees it
+ *
+ * Return: false if it was poisoned: then it is kept for good.
  */
-void hspan_pool_forget(struct hspan_pool *pool, struct folio *folio)
+bool hspan_pool_forget(struct hspan_pool *pool, struct folio *folio)
 {
 	atomic_long_dec(&pool->in_use);
 	if (unlikely(hspan_block_poisoned(folio))) {
 		hspan_block_quarantine(pool, folio);
-		return;
+		return false;
 	}
 	if (hspan_block_kind(folio) == HSPAN_STOCK_RESERVE)
 		atomic_long_dec(&pool->nr_reserved);
 	folio->private = NULL;
 	atomic_long_inc(&pool->nr_lost);
 	folio_put(folio);
+	return true;
 }
 
 /* A dirty block to zero, on no list but still one of those that wait. */

@@ -6,6 +6,10 @@
  * charged to whoever looks; never more than the regions' size.  The bits of a
  * block go when the block goes, the others when the arena does.
  *
+ * The arena's user has paid for all of them beforehand, except for bits of
+ * a block that does not exist: those pages are charged one by one, and marked
+ * by page_private().
+ *
  * Bits could be a shmem file.  Pages of our own need no second file behind
  * the VMA, can be dropped with their block from kernel context, and are never
  * swapped out from under a marker.
@@ -73,6 +77,85 @@ bool hspan_side_is(struct hspan_arena *arena, pgoff_t pgoff, struct page *page)
 	return xa_load(&arena->side, pgoff) == page;
 }
 
+/* The block whose bits are there, if it is the region of bits. */
+static bool hspan_side_block(struct hspan_arena *arena, pgoff_t pgoff,
+			     u32 *block)
+{
+	if (pgoff < HSPAN_OFF_BITS >> PAGE_SHIFT ||
+	    pgoff >= HSPAN_OFF_NOTES >> PAGE_SHIFT)
+		return false;
+	*block = (pgoff - (HSPAN_OFF_BITS >> PAGE_SHIFT)) /
+		 HSPAN_BITS_BLOCK_NR % arena->nr_blocks;
+	return true;
+}
+
+/*
+ * See that a locked page is paid for.  Whoever empties the slot drops all of
+ * the block's bits afterwards, under their locks: if the slot is not empty
+ * now, this page will be among them.
+ */
+static int hspan_side_pay(struct hspan_arena *arena, pgoff_t pgoff,
+			  struct page *page)
+{
+	u32 block;
+	int err;
+
+	if (page_private(page) || !hspan_side_block(arena, pgoff, &block))
+		return 0;
+	smp_mb();	/* the page is there; then, is the slot empty? */
+	if (READ_ONCE(arena->slots[block]))
+		return 0;
+	err = hspan_charge(arena, PAGE_SIZE);
+	if (!err)
+		set_page_private(page, 1);
+	return err;
+}
+
+/* The locked page is gone for good; its user need not pay for it. */
+static void hspan_side_forget(struct hspan_arena *arena, pgoff_t pgoff,
+			      struct page *page)
+{
+	xa_erase(&arena->side, pgoff);
+	if (page_private(page))
+		hspan_uncharge(arena, PAGE_SIZE);
+	set_page_private(page, 0);
+}
+
+/**
+ * hspan_side_lock() - like hspan_side_get(), and lock it
+ * @arena: the arena
+ * @pgoff: offset in the arena's file, within a side region
+ *
+ * Return: the page, locked and with a reference, or an ERR_PTR: -ENOMEM, or
+ * -EDQUOT where the arena's user may not have it.
+ */
+struct page *hspan_side_lock(struct hspan_arena *arena, pgoff_t pgoff)
+{
+	struct page *page;
+	int err;
+
+	for (;;) {
+		page = hspan_side_get(arena, pgoff);
+		if (!page)
+			return ERR_PTR(-ENOMEM);
+		lock_page(page);
+		if (likely(hspan_side_is(arena, pgoff, page)))
+			break;
+		unlock_page(page);
+		put_page(page);
+	}
+	err = hspan_side_pay(arena, pgoff, page);
+	if (likely(!err))
+		return page;
+	hspan_side_forget(arena, pgoff, page);
+	/* It may be mapped, if its block has just gone. */
+	unmap_mapping_pages(arena->inode->i_mapping, pgoff, 1, false);
+	unlock_page(page);
+	put_page(page);		/* ours, and the xarray's */
+	put_page(page);
+	return ERR_PTR(err);
+}
+
 /* First page of the block's bits in a plane. */
 static pgoff_t hspan_side_bits(struct hspan_arena *arena, u32 block,
 			       unsigned int plane)
@@ -90,7 +173,7 @@ static void hspan_side_erase(struct hspan_arena *arena,
 	unsigned int i;
 
 	for (i = 0; i < bits->nr; i++)
-		xa_erase(&arena->side, bits->pgoff[i]);
+		hspan_side_forget(arena, bits->pgoff[i], bits->pages[i]);
 }
 
 /**
@@ -122,6 +205,11 @@ bool hspan_side_lock_bits(struct hspan_arena *arena, u32 block, bool try,
 			put_page(page);
 			hspan_side_unlock_bits(bits);
 			return false;
+		}
+		if (!hspan_side_is(arena, pgoff, page)) { /* not paid for */
+			unlock_page(page);
+			put_page(page);
+			continue;
 		}
 		bits->pages[bits->nr] = page;
 		bits->pgoff[bits->nr++] = pgoff;
@@ -169,6 +257,9 @@ void hspan_side_free(struct hspan_arena *arena)
 	struct page *page;
 
 	xa_for_each(&arena->side, pgoff, page) {
+		if (page_private(page))
+			hspan_uncharge(arena, PAGE_SIZE);
+		set_page_private(page, 0);
 		put_page(page);
 		cond_resched();
 	}

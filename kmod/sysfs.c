@@ -45,6 +45,54 @@ static ssize_t default_limit_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(default_limit);
 
+static ssize_t user_limit_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	unsigned long limit = READ_ONCE(hspan_user_limit);
+
+	if (limit == ULONG_MAX)
+		return sysfs_emit(buf, "max\n");
+	return sysfs_emit(buf, "%lu\n", limit);
+}
+
+static ssize_t user_limit_store(struct device *dev,
+				struct device_attribute *attr,
+				const char *buf, size_t count)
+{
+	unsigned long limit = ULONG_MAX;
+	int err;
+
+	if (!sysfs_streq(buf, "max")) {
+		err = kstrtoul(buf, 0, &limit);
+		if (err)
+			return err;
+		if (!limit)
+			return -EINVAL;
+	}
+	WRITE_ONCE(hspan_user_limit, limit);
+	return count;
+}
+static DEVICE_ATTR_RW(user_limit);
+
+static ssize_t users_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	unsigned long nr;
+
+	hspan_users_sum(&nr);
+	return sysfs_emit(buf, "%lu\n", nr);
+}
+static DEVICE_ATTR_RO(users);
+
+static ssize_t charged_show(struct device *dev, struct device_attribute *attr,
+			    char *buf)
+{
+	unsigned long nr;
+
+	return sysfs_emit(buf, "%lu\n", hspan_users_sum(&nr));
+}
+static DEVICE_ATTR_RO(charged);
+
 static ssize_t pressure_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
 {
@@ -63,6 +111,9 @@ static struct attribute *hspan_attrs[] = {
 	&dev_attr_nr_arenas.attr,
 	&dev_attr_blocks_in_use.attr,
 	&dev_attr_default_limit.attr,
+	&dev_attr_user_limit.attr,
+	&dev_attr_users.attr,
+	&dev_attr_charged.attr,
 	&dev_attr_pressure.attr,
 	&dev_attr_blocks_reclaimed.attr,
 	NULL,
@@ -156,6 +207,13 @@ HSPAN_POOL_ATTR(lost, nr_lost);
 HSPAN_POOL_ATTR(failed, nr_failed);
 HSPAN_POOL_ATTR(poisoned, nr_poisoned);
 
+static ssize_t strays_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", hspan_strays_count());
+}
+static DEVICE_ATTR_RO(strays);
+
 static struct attribute *hspan_pool_attrs[] = {
 	&dev_attr_low.attr,
 	&dev_attr_high.attr,
@@ -170,6 +228,7 @@ static struct attribute *hspan_pool_attrs[] = {
 	&dev_attr_reserved.attr,
 	&dev_attr_reserved_free.attr,
 	&dev_attr_lost.attr,
+	&dev_attr_strays.attr,
 	&dev_attr_failed.attr,
 	&dev_attr_poisoned.attr,
 	NULL,

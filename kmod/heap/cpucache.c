@@ -253,6 +253,17 @@ int hspan_cpucache_init(struct hspan_heap *heap)
 	return 0;
 }
 
+/* What hspan_cpucache_init() allocates. */
+size_t hspan_cpucache_bytes(void)
+{
+	size_t bytes = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		bytes += sizeof(struct hspan_cpu_cache);
+	return bytes;
+}
+
 void hspan_cpucache_exit(struct hspan_heap *heap)
 {
 	free_percpu(heap->caches);

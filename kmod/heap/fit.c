@@ -14,11 +14,24 @@
 /* Blocks that are looked at; 1 would be first fit, a lot best fit. */
 #define FIT_CHOICE	4
 
+static u32 hspan_fit_width(u32 nr_blocks)
+{
+	u32 width = 1;
+
+	while (width < nr_blocks)
+		width *= 2;
+	return width;
+}
+
+/* What hspan_fit_init() allocates. */
+size_t hspan_fit_bytes(u32 nr_blocks)
+{
+	return (size_t)hspan_fit_width(nr_blocks) * 2 * sizeof(u16);
+}
+
 int hspan_fit_init(struct hspan_fit *fit, u32 nr_blocks)
 {
-	fit->width = 1;
-	while (fit->width < nr_blocks)
-		fit->width *= 2;
+	fit->width = hspan_fit_width(nr_blocks);
 	fit->longest = kvcalloc((size_t)fit->width * 2, sizeof(*fit->longest),
 				HSPAN_HEAP_GFP);
 	return fit->longest ? 0 : -ENOMEM;

@@ -22,6 +22,7 @@ struct hspan_fit {
 #define HSPAN_FIT_NONE	(~0U)
 
 int hspan_fit_init(struct hspan_fit *fit, u32 nr_blocks);
+size_t hspan_fit_bytes(u32 nr_blocks);
 void hspan_fit_exit(struct hspan_fit *fit);
 void hspan_fit_set(struct hspan_fit *fit, u32 block, u32 longest);
 u32 hspan_fit_get(const struct hspan_fit *fit, u32 block);

@@ -34,6 +34,18 @@ static struct hspan_block *hspan_block_alloc(u32 index)
 	return block;
 }
 
+/* What hspan_block_alloc() allocates. */
+size_t hspan_heap_block_bytes(void)
+{
+	return sizeof(struct hspan_block) +
+	       HSPAN_BLOCK_PAGES * sizeof(struct hspan_sdesc);
+}
+
+bool hspan_heap_knows(struct hspan_heap *heap, u32 block)
+{
+	return hspan_block(heap, block);
+}
+
 /* Give memory to block @index, which we have reserved.  Sleeps. */
 static int hspan_block_back(struct hspan_heap *heap, u32 index)
 {

@@ -48,6 +48,12 @@ void *hspan_heap_priv(const struct hspan_heap *heap)
 	return heap->priv;
 }
 
+size_t hspan_heap_bytes(u32 nr_blocks)
+{
+	return sizeof(struct hspan_heap) + hspan_pageheap_bytes(nr_blocks) +
+	       hspan_cpucache_bytes();
+}
+
 static int hspan_get_small(struct hspan_heap *heap, u32 holder, u32 span_class,
 			   u32 flags, struct hspan_span *spans, u32 nr)
 {

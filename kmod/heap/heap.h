@@ -105,6 +105,20 @@ void hspan_heap_destroy(struct hspan_heap *heap);
 void *hspan_heap_priv(const struct hspan_heap *heap);
 
 /*
+ * What the heap itself takes, for whoever has to account for it: bytes of a
+ * heap of so many blocks, and of the descriptors that it keeps of each block
+ * from its first use on.
+ */
+size_t hspan_heap_bytes(u32 nr_blocks);
+size_t hspan_heap_block_bytes(void);
+
+/*
+ * Does the heap have descriptors of @block?  In block_get and in block_put: no
+ * means that it does not keep them if this block_get, or its undoing, ends.
+ */
+bool hspan_heap_knows(struct hspan_heap *heap, u32 block);
+
+/*
  * Take up to @nr spans of @span_class for @holder (not 0).  @npages is for
  * large spans, else 0.  Returns how many (at least 1), or -EINVAL, -ENOMEM,
  * -EDQUOT, -ENOSPC.  Order: this CPU's cache, central partial swept, partial

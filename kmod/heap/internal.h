@@ -265,6 +265,7 @@ static inline u32 hspan_nr_unswept(struct hspan_heap *heap)
 
 /* pageheap.c */
 int hspan_pageheap_init(struct hspan_heap *heap);
+size_t hspan_pageheap_bytes(u32 nr_blocks);
 void hspan_pageheap_exit(struct hspan_heap *heap);
 int hspan_pageheap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		       u32 npages, struct hspan_span *spans, u32 nr, bool grow);
@@ -305,6 +306,7 @@ enum hspan_flush {
 };
 
 int hspan_cpucache_init(struct hspan_heap *heap);
+size_t hspan_cpucache_bytes(void);
 void hspan_cpucache_exit(struct hspan_heap *heap);
 u32 hspan_cpucache_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		       struct hspan_span *spans, u32 nr);

@@ -256,6 +256,14 @@ int hspan_pageheap_init(struct hspan_heap *heap)
 	return hspan_fit_init(&heap->fit, heap->nr_blocks);
 }
 
+/* What hspan_pageheap_init() allocates. */
+size_t hspan_pageheap_bytes(u32 nr_blocks)
+{
+	return nr_blocks * sizeof(struct hspan_block *) +
+	       3 * BITS_TO_LONGS(nr_blocks) * sizeof(long) +
+	       hspan_fit_bytes(nr_blocks);
+}
+
 /* Also undoes an init that failed. */
 void hspan_pageheap_exit(struct hspan_heap *heap)
 {

@@ -214,6 +214,7 @@ static void used_block_is_not_recycled(struct kunit *test)
 	struct mapping_test *t = test->priv;
 	struct hspan_span span;
 	struct folio *folio;
+	long charged;
 
 	mapping_start(test);
 	get_blocks(test, 1, &span);
@@ -224,10 +225,15 @@ static void used_block_is_not_recycled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hspan_heap_release(t->arena->heap, 1), 1);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->pool.nr_lost), 1L);
 	KUNIT_EXPECT_EQ(test, hspan_pool_nr_free(&t->pool, HSPAN_STOCK_FREE), 0UL);
-	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 2);
 	KUNIT_EXPECT_NULL(test, folio->mapping);
 	KUNIT_EXPECT_EQ(test, *(u8 *)folio_address(folio), 0xa5);
+	charged = atomic_long_read(&t->arena->user->charged);
+	KUNIT_EXPECT_EQ(test, hspan_strays_reap(), 1UL);
 	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, hspan_strays_reap(), 0UL);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->arena->user->charged),
+			charged - (long)HSPAN_BLOCK_SIZE);
 	mapping_stop(test);
 }
 

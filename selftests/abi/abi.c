@@ -2,10 +2,16 @@
 /*
  * What the ABI tests share: opening things, calling ioctls, reading state.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
+#include <grp.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "abi.h"
 #include "../../kmod/heap/sizeclass.h"
@@ -204,6 +210,118 @@ long abi_sysfs(const char *name)
 	assert_int_equal(fscanf(f, "%ld", &value), 1);
 	fclose(f);
 	return value;
+}
+
+/* Stray blocks are looked after once a second: wait until all are gone. */
+void abi_settle(void)
+{
+	int i;
+
+	for (i = 0; i < 1000 && abi_sysfs("pool/strays"); i++)
+		usleep(20000);
+	assert_int_equal(abi_sysfs("pool/strays"), 0);
+}
+
+/* 0 or -1 with errno. */
+int abi_set_sysfs(const char *name, const char *value)
+{
+	char path[256];
+	ssize_t done;
+	int fd;
+
+	snprintf(path, sizeof(path), SYSFS "%s", name);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -1;
+	done = write(fd, value, strlen(value));
+	close(fd);
+	return done < 0 ? -1 : 0;
+}
+
+/* A number from our fdinfo, whose lines begin with "hugespan-". */
+long abi_fdinfo(int fd, const char *field)
+{
+	char path[64], line[256], want[64];
+	long value = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(want, sizeof(want), "hugespan-%s:", field);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, want, strlen(want)))
+			value = strtol(line + strlen(want), NULL, 0);
+	fclose(f);
+	return value;
+}
+
+/* Be the user and the group @id from now on, with no capability. */
+void abi_become(unsigned int id)
+{
+	CHECK(!setgroups(0, NULL) && !setresgid(id, id, id) &&
+	      !setresuid(id, id, id));
+	/* Else our own files in /proc are root's. */
+	CHECK(!prctl(PR_SET_DUMPABLE, 1));
+}
+
+/*
+ * Run @fn as user @id in a process of its own, with the device, which users
+ * may not open by themselves.
+ */
+pid_t abi_start_as(unsigned int id, void (*fn)(int dev, void *arg), void *arg)
+{
+	int dev = abi_device();
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		/* An assertion must not go on with the next test. */
+		setenv("CMOCKA_TEST_ABORT", "1", 1);
+		abi_become(id);
+		fn(dev, arg);
+		_exit(0);
+	}
+	close(dev);
+	return pid;
+}
+
+/* Wait for it; its exit code, or 256 + the signal that ended it. */
+int abi_end(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+static sigjmp_buf on_fault;
+static volatile sig_atomic_t fault_signal;
+
+static void catch_fault(int sig)
+{
+	fault_signal = sig;
+	siglongjmp(on_fault, 1);
+}
+
+/* The signal that reading or writing @p raises, or 0. */
+int abi_touch(volatile char *p, int write)
+{
+	struct sigaction act = { .sa_handler = catch_fault };
+	struct sigaction old_bus, old_segv;
+
+	sigaction(SIGBUS, &act, &old_bus);
+	sigaction(SIGSEGV, &act, &old_segv);
+	fault_signal = 0;
+	if (!sigsetjmp(on_fault, 1)) {
+		if (write)
+			*p = 1;
+		else
+			(void)*p;
+	}
+	sigaction(SIGBUS, &old_bus, NULL);
+	sigaction(SIGSEGV, &old_segv, NULL);
+	return fault_signal;
 }
 
 /* A field of the mapping that starts at @addr, in kB; -1 if there is none. */

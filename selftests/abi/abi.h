@@ -10,8 +10,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -28,6 +30,16 @@
 		errno = 0;						\
 		assert_int_equal((call), -1);				\
 		assert_int_equal(errno, (err));				\
+	} while (0)
+
+/* In a process of its own, where cmocka is not: says what is not so, and ends. */
+#define CHECK(cond)							\
+	do {								\
+		if (!(cond)) {						\
+			dprintf(1, "# %s:%d: %s: errno %d\n", __FILE__,	\
+				__LINE__, #cond, errno);		\
+			_exit(1);					\
+		}							\
 	} while (0)
 
 /* Fixture: most tests have one arena of ABI_BLOCKS blocks. */
@@ -57,6 +69,14 @@ void *abi_map(int fd, unsigned long long off, size_t size, int prot);
 void *abi_map_data(int fd, unsigned long blocks);
 
 long abi_sysfs(const char *name);
+void abi_settle(void);
+int abi_set_sysfs(const char *name, const char *value);
 long abi_smaps(const void *addr, const char *field);
+long abi_fdinfo(int fd, const char *field);
+void abi_become(unsigned int id);
+pid_t abi_start_as(unsigned int id, void (*fn)(int dev, void *arg), void *arg);
+int abi_end(pid_t pid);
+#define abi_run_as(id, fn, arg)	abi_end(abi_start_as(id, fn, arg))
+int abi_touch(volatile char *p, int write);
 
 #endif /* HUGESPAN_ABI_H */

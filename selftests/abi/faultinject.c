@@ -115,21 +115,55 @@ static void prepare_unswept(struct ctx *ctx)
 	assert_true(abi_cycle(ctx->fd) > 0);
 }
 
-static int run_create(struct ctx *ctx)
+/* A call that returns a file descriptor, on the device. */
+static int run_on_device(unsigned int cmd, void *args)
 {
-	struct hspan_arena_create args = { .size = 64 * HSPAN_BLOCK_SIZE };
 	int dev = open("/dev/hugespan", O_RDWR), fd, err;
 
-	(void)ctx;
 	if (dev < 0)
 		return -1;
-	fd = ioctl(dev, HSPAN_IOC_ARENA_CREATE, &args);
+	fd = ioctl(dev, cmd, args);
 	err = errno;
 	close(dev);
 	if (fd >= 0)
 		close(fd);
 	errno = err;
 	return fd < 0 ? -1 : 0;
+}
+
+static int run_create(struct ctx *ctx)
+{
+	struct hspan_arena_create args = { .size = 64 * HSPAN_BLOCK_SIZE };
+
+	(void)ctx;
+	return run_on_device(HSPAN_IOC_ARENA_CREATE, &args);
+}
+
+static int run_create_named(struct ctx *ctx)
+{
+	struct hspan_arena_create args = { .size = 64 * HSPAN_BLOCK_SIZE,
+					   .name = "another" };
+
+	(void)ctx;
+	return run_on_device(HSPAN_IOC_ARENA_CREATE, &args);
+}
+
+static int run_create_twice(struct ctx *ctx)
+{
+	struct hspan_arena_create args = { .size = 64 * HSPAN_BLOCK_SIZE,
+					   .name = "named" };
+	int ret = run_on_device(HSPAN_IOC_ARENA_CREATE, &args);
+
+	(void)ctx;
+	return ret && errno == EEXIST ? 0 : -1;
+}
+
+static int run_find(struct ctx *ctx)
+{
+	struct hspan_arena_find args = { .name = "named" };
+
+	(void)ctx;
+	return run_on_device(HSPAN_IOC_ARENA_FIND, &args);
 }
 
 static int run_open(struct ctx *ctx)
@@ -225,6 +259,23 @@ static int run_map(struct ctx *ctx)
 	return 0;
 }
 
+/* Bits of blocks that are not there, which are charged one by one. */
+static int run_lone_bits(struct ctx *ctx)
+{
+	size_t size = ABI_BLOCKS * HSPAN_BLOCK_PAGES * HSPAN_BITS_STRIDE *
+		      HSPAN_BITS_PLANES;
+	volatile char *bits;
+
+	bits = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ctx->fd,
+		    HSPAN_OFF_BITS);
+	if (bits == MAP_FAILED)
+		return -1;
+	bits[0] = 1;
+	bits[size - 1] = 1;
+	unmap(bits, size);
+	return 0;
+}
+
 /* @starve: also with no page to be had; not where a page fault would wait. */
 static const struct fi_case {
 	const char *name;
@@ -233,6 +284,9 @@ static const struct fi_case {
 	int (*run)(struct ctx *ctx);
 } cases[] = {
 	{ "create", true, prepare_nothing, run_create },
+	{ "create named", true, prepare_nothing, run_create_named },
+	{ "create twice", true, prepare_nothing, run_create_twice },
+	{ "find", true, prepare_nothing, run_find },
 	{ "open", true, prepare_nothing, run_open },
 	{ "get", true, prepare_nothing, run_get },
 	{ "get large", true, prepare_nothing, run_get_large },
@@ -242,12 +296,27 @@ static const struct fi_case {
 	{ "release", true, prepare_nothing, run_release },
 	{ "stats", true, prepare_nothing, run_stats },
 	{ "map and touch", false, prepare_held, run_map },
+	{ "bits without a block", false, prepare_nothing, run_lone_bits },
 };
+
+/* The arena that the calls work on; it can be found. */
+static int named_arena(void)
+{
+	struct hspan_arena_create args = {
+		.size = ABI_BLOCKS * HSPAN_BLOCK_SIZE, .name = "named",
+		.mode = 0600,
+	};
+	int dev = abi_device(), fd = ioctl(dev, HSPAN_IOC_ARENA_CREATE, &args);
+
+	close(dev);
+	assert_true(fd >= 0);
+	return fd;
+}
 
 /* One call with one failure in it; whether there was one to be had. */
 static int try_nth(const struct fi_case *c, unsigned int nth)
 {
-	struct ctx ctx = { .fd = abi_arena(ABI_BLOCKS, 0) };
+	struct ctx ctx = { .fd = named_arena() };
 	int ret, err, failed, fail_nth;
 
 	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR);
@@ -266,6 +335,7 @@ static int try_nth(const struct fi_case *c, unsigned int nth)
 	close(ctx.fd);
 	assert_int_equal(abi_sysfs("nr_arenas"), 0);
 	assert_int_equal(abi_sysfs("blocks_in_use"), 0);
+	assert_int_equal(abi_sysfs("charged"), 0);
 	return failed;
 }
 

@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,35 +14,6 @@
 
 #define BLOCK	HSPAN_BLOCK_SIZE
 #define RW	(PROT_READ | PROT_WRITE)
-
-static sigjmp_buf on_fault;
-static volatile sig_atomic_t fault_signal;
-
-static void catch_fault(int sig)
-{
-	fault_signal = sig;
-	siglongjmp(on_fault, 1);
-}
-
-/* The signal that reading or writing @p raises, or 0. */
-static int touch(volatile char *p, int write)
-{
-	struct sigaction act = { .sa_handler = catch_fault };
-	struct sigaction old_bus, old_segv;
-
-	sigaction(SIGBUS, &act, &old_bus);
-	sigaction(SIGSEGV, &act, &old_segv);
-	fault_signal = 0;
-	if (!sigsetjmp(on_fault, 1)) {
-		if (write)
-			*p = 1;
-		else
-			(void)*p;
-	}
-	sigaction(SIGBUS, &old_bus, NULL);
-	sigaction(SIGSEGV, &old_segv, NULL);
-	return fault_signal;
-}
 
 /* Back the first @blocks blocks by one large span. */
 static struct hspan_span get_blocks(int fd, unsigned int blocks)
@@ -199,8 +169,8 @@ static void read_only_regions(void **state)
 		p = abi_map(fd, offs[i], 4096, PROT_READ);
 		assert_errno(mprotect(p, 4096, RW), EACCES);
 		assert_errno(mprotect(p, 4096, PROT_READ | PROT_EXEC), EACCES);
-		assert_int_equal(touch(p, 0), 0);
-		assert_int_equal(touch(p, 1), SIGSEGV);
+		assert_int_equal(abi_touch(p, 0), 0);
+		assert_int_equal(abi_touch(p, 1), SIGSEGV);
 		munmap(p, 4096);
 	}
 }
@@ -301,15 +271,15 @@ static void unbacked_is_sigbus(void **state)
 	char *p = abi_map_data(fd, ABI_BLOCKS);
 	struct hspan_span span;
 
-	assert_int_equal(touch(p, 0), SIGBUS);
-	assert_int_equal(touch(p, 1), SIGBUS);
+	assert_int_equal(abi_touch(p, 0), SIGBUS);
+	assert_int_equal(abi_touch(p, 1), SIGBUS);
 	span = get_blocks(fd, 2);
-	assert_int_equal(touch(p, 1), 0);
-	assert_int_equal(touch(p + 2 * BLOCK - 1, 1), 0);
-	assert_int_equal(touch(p + 2 * BLOCK, 0), SIGBUS);
+	assert_int_equal(abi_touch(p, 1), 0);
+	assert_int_equal(abi_touch(p + 2 * BLOCK - 1, 1), 0);
+	assert_int_equal(abi_touch(p + 2 * BLOCK, 0), SIGBUS);
 	assert_int_equal(abi_put(fd, &span, 1), 0);
 	assert_int_equal(abi_release(fd), 2);
-	assert_int_equal(touch(p, 0), SIGBUS);
+	assert_int_equal(abi_touch(p, 0), SIGBUS);
 	assert_int_equal(abi_smaps(p, "Rss"), 0);
 	munmap(p, ABI_BLOCKS * BLOCK);
 }
@@ -384,14 +354,14 @@ static void unmap_half_a_block(void **state)
 	assert_int_equal(munmap(p + BLOCK / 2, BLOCK / 2), 0);
 	assert_int_equal(p[0], 0x33);
 	assert_int_equal(p[BLOCK / 2 - 1], 0x33);
-	assert_int_equal(touch(p + BLOCK / 2, 0), SIGSEGV);
+	assert_int_equal(abi_touch(p + BLOCK / 2, 0), SIGSEGV);
 	assert_int_equal(p[BLOCK], 0x33);
 	assert_int_equal(mprotect(p, 4096, PROT_READ), 0);
-	assert_int_equal(touch(p, 1), SIGSEGV);
-	assert_int_equal(touch(p + 4096, 1), 0);
+	assert_int_equal(abi_touch(p, 1), SIGSEGV);
+	assert_int_equal(abi_touch(p + 4096, 1), 0);
 	assert_int_equal(abi_put(fd, &span, 1), 0);
 	assert_int_equal(abi_release(fd), 2);
-	assert_int_equal(touch(p + 4096, 0), SIGBUS);
+	assert_int_equal(abi_touch(p + 4096, 0), SIGBUS);
 	munmap(p, 2 * BLOCK);
 }
 

@@ -16,7 +16,7 @@ static const unsigned int arena_cmds[] = {
 };
 
 static const unsigned int device_cmds[] = {
-	HSPAN_IOC_DEVICE_INFO, HSPAN_IOC_ARENA_CREATE,
+	HSPAN_IOC_DEVICE_INFO, HSPAN_IOC_ARENA_CREATE, HSPAN_IOC_ARENA_FIND,
 };
 
 /* An argument of any command; large enough for longer ones. */
@@ -70,6 +70,9 @@ static void size_too_small(void **state)
 	for (i = 0; i < ARRAY_SIZE(device_cmds); i++)
 		assert_errno(ioctl(dev, CMD_SIZED(device_cmds[i], 8), &arg),
 			     EINVAL);
+	/* The first version of this one was shorter. */
+	assert_errno(ioctl(dev, CMD_SIZED(HSPAN_IOC_ARENA_CREATE, 31), &arg),
+		     EINVAL);
 	assert_unchanged(fd, &before);
 	close(dev);
 }
@@ -131,7 +134,7 @@ static void unknown_command(void **state)
 	union arg arg = {};
 	unsigned int nr, i;
 
-	for (nr = _IOC_NR(HSPAN_IOC_STATS) + 1; nr < 256; nr++)
+	for (nr = _IOC_NR(HSPAN_IOC_ARENA_FIND) + 1; nr < 256; nr++)
 		assert_errno(ioctl(fd, _IOWR(HSPAN_IOC_MAGIC, nr, union arg),
 				   &arg), ENOTTY);
 	for (i = 0; i < ARRAY_SIZE(arena_cmds); i++) {
@@ -239,10 +242,21 @@ static void bad_arena(void **state)
 		{ .size = HSPAN_BLOCK_SIZE, .base = 1ULL << 47 },
 		{ .size = 2 * HSPAN_BLOCK_SIZE,
 		  .base = (1ULL << 47) - HSPAN_BLOCK_SIZE },
-		{ .size = HSPAN_BLOCK_SIZE, .flags = 1 },
+		{ .size = HSPAN_BLOCK_SIZE, .flags = 2 },
 		{ .size = HSPAN_BLOCK_SIZE, .flags = 1U << 31 },
 		{ .size = HSPAN_BLOCK_SIZE, .fd_flags = O_NONBLOCK },
 		{ .size = HSPAN_BLOCK_SIZE, .fd_flags = ~0U },
+		{ .size = HSPAN_BLOCK_SIZE, .reserved = 1 },
+		{ .size = HSPAN_BLOCK_SIZE, .mode = 0600 },
+		{ .size = HSPAN_BLOCK_SIZE, .name = "x", .mode = 0700 },
+		{ .size = HSPAN_BLOCK_SIZE, .name = "x", .mode = 04600 },
+		{ .size = HSPAN_BLOCK_SIZE, .name = "x", .mode = 1U << 31 },
+		{ .size = HSPAN_BLOCK_SIZE, .name = "a/b" },
+		{ .size = HSPAN_BLOCK_SIZE, .name = "a b" },
+		{ .size = HSPAN_BLOCK_SIZE, .name = "a\n" },
+		{ .size = HSPAN_BLOCK_SIZE, .name = "\xc3\xa4" },
+		{ .size = HSPAN_BLOCK_SIZE, .name = "a\0b" },
+		{ .size = HSPAN_BLOCK_SIZE, .name = "\0b" },
 	};
 	long arenas = abi_sysfs("nr_arenas");
 	int dev = abi_device();

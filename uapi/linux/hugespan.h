@@ -54,7 +54,8 @@
  * BITS      read-write, zero at first, HSPAN_BITS_PLANES planes of
  *           HSPAN_BITS_STRIDE bytes for each page of the arena; the kernel
  *           neither reads nor trusts it, and drops (zeroes) the part that
- *           belongs to a block with the block.  Plane 0 holds mark and allocation
+ *           belongs to a block with the block.  SIGBUS where no block is and
+ *           the arena's user may hold no more.  Plane 0 holds mark and allocation
  *           bits of a span's objects, plane 1 one "not a pointer" bit a word.
  * NOTES     read-write, zero at first, 4 bytes a page of the arena, kept as
  *           long as the arena; the kernel neither reads nor trusts it.  A
@@ -112,6 +113,10 @@ struct hspan_control {
 	__u32 reserved[11];
 };
 
+/* struct hspan_device_info.features */
+#define HSPAN_FEATURE_NAMED	(1ULL << 0) /* arenas with names */
+#define HSPAN_FEATURE_DONTFORK	(1ULL << 1) /* HSPAN_ARENA_DONTFORK */
+
 /**
  * struct hspan_device_info - HSPAN_IOC_DEVICE_INFO, on the device or an arena
  * @abi_version: HSPAN_ABI_VERSION of the module
@@ -128,16 +133,31 @@ struct hspan_device_info {
 	__u64 pool_zeroed;
 };
 
+/* struct hspan_arena_create.flags */
+#define HSPAN_ARENA_DONTFORK	(1U << 0) /* a fork's child has no mapping of it */
+
+#define HSPAN_NAME_SIZE		32	/* of a name, with a zero at the end */
+
 /**
  * struct hspan_arena_create - HSPAN_IOC_ARENA_CREATE, on the device
  * @size: bytes of address range, a multiple of the block size
  * @limit: blocks the arena may hold at once; 0 = the module's default
  * @base: preferred address for the data mapping, or 0
- * @flags: none defined yet, must be 0
+ * @flags: HSPAN_ARENA_*
  * @fd_flags: O_CLOEXEC or 0
+ * @name: for HSPAN_IOC_ARENA_FIND, or empty: graphic ASCII characters but '/',
+ *	then zeros
+ * @mode: who may open it by name: permission bits 0666, as of a file that
+ *	belongs to the caller; must be 0 without a name
+ * @reserved: must be 0
  *
- * Returns the arena's file descriptor; the caller is its first client.
- * Errors: EINVAL size, base, flags; ENOMEM; EMFILE, ENFILE.
+ * Returns the arena's file descriptor; the caller is its first client, and
+ * pays for all that the arena will hold.
+ * Errors: EINVAL size, base, flags, name, mode; ENAMETOOLONG no zero at the
+ * end; EEXIST an arena of the caller's user namespace has that name; EDQUOT
+ * the user may hold no more; ENOMEM; EMFILE, ENFILE.
+ *
+ * The first version ends after @fd_flags.
  */
 struct hspan_arena_create {
 	__u64 size;
@@ -145,6 +165,9 @@ struct hspan_arena_create {
 	__u64 base;
 	__u32 flags;
 	__u32 fd_flags;
+	char name[HSPAN_NAME_SIZE];
+	__u32 mode;
+	__u32 reserved;
 };
 
 /**
@@ -170,7 +193,8 @@ struct hspan_arena_info {
  * @flags: must be 0
  * @fd_flags: O_CLOEXEC or 0
  *
- * Returns a new fd: another client of the same arena.
+ * Returns a new fd: another client of the same arena.  The child of a fork is the
+ * same client as its parent until it does this.
  */
 struct hspan_arena_open {
 	__u32 flags;
@@ -215,7 +239,7 @@ struct hspan_span {
  * @flags: HSPAN_GET_*
  *
  * Fewer than asked is success; none is an error: ENOMEM no memory,
- * EDQUOT the limit is reached, ENOSPC no range of addresses is long enough,
+ * EDQUOT the limit of the arena or of its user is reached, ENOSPC no range of addresses is long enough,
  * EINVAL class, pages, flags or @nr; EFAULT the caller cannot be told, and
  * has got none.
  */
@@ -348,6 +372,24 @@ struct hspan_arena_stats {
 	__u64 clients;
 };
 
+/**
+ * struct hspan_arena_find - HSPAN_IOC_ARENA_FIND, on the device
+ * @name: as given to HSPAN_IOC_ARENA_CREATE
+ * @flags: must be 0
+ * @fd_flags: O_CLOEXEC or 0
+ *
+ * Returns a new fd: another client of the arena that has this name in the
+ * caller's user namespace, if the caller may read and write it by its owner
+ * and mode, which fstat() of the fd tells.
+ * Errors: ENOENT, EACCES; EINVAL name, flags; ENAMETOOLONG; EDQUOT, ENOMEM,
+ * EMFILE, ENFILE.
+ */
+struct hspan_arena_find {
+	char name[HSPAN_NAME_SIZE];
+	__u32 flags;
+	__u32 fd_flags;
+};
+
 #define HSPAN_IOC_MAGIC		0xB5
 #define HSPAN_IOC_DEVICE_INFO	_IOR(HSPAN_IOC_MAGIC, 0x00, struct hspan_device_info)
 #define HSPAN_IOC_ARENA_CREATE	_IOW(HSPAN_IOC_MAGIC, 0x01, struct hspan_arena_create)
@@ -360,5 +402,6 @@ struct hspan_arena_stats {
 #define HSPAN_IOC_RELEASE	_IOWR(HSPAN_IOC_MAGIC, 0x08, struct hspan_release)
 #define HSPAN_IOC_LIMIT		_IOW(HSPAN_IOC_MAGIC, 0x09, struct hspan_limit)
 #define HSPAN_IOC_STATS		_IOR(HSPAN_IOC_MAGIC, 0x0a, struct hspan_arena_stats)
+#define HSPAN_IOC_ARENA_FIND	_IOW(HSPAN_IOC_MAGIC, 0x0b, struct hspan_arena_find)
 
 #endif /* _UAPI_LINUX_HUGESPAN_H */
