@@ -354,7 +354,7 @@ static void set_pages(int pages)
 /* What falls back to single pages if it cannot have several fails only so. */
 static int try_pages(const struct fi_case *c, int pages)
 {
-	struct ctx ctx = { .fd = abi_arena(ABI_BLOCKS, 0) };
+	struct ctx ctx = { .fd = named_arena() };
 	int make_fail = open("/proc/self/make-it-fail", O_WRONLY), ret, err;
 
 	assert_true(make_fail >= 0);
