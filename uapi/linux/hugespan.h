@@ -90,6 +90,9 @@
  *
  * Each step may be done again from its beginning without harm, for what it
  * reads is written only by the next one.  Allocation comes after the last.
+ * A client dies between two instructions, and what it stored before is seen by
+ * whoever gets the span next: so nothing more than program order is needed, but
+ * compilers have to keep it.
  * A new span needs no note: an old one at its page is of an earlier cycle.
  */
 #define HSPAN_NOTE_COPIED(sweepgen)	((__u32)(sweepgen) << 1)

@@ -74,8 +74,10 @@ struct hs_swept hs_sweep_span(uint32_t page, uint32_t sc, uint32_t gen)
 			swept.freed = copy_marks(page, sc);
 			hs_set_release(note, HSPAN_NOTE_COPIED(gen));
 		}
+		hs_compiler_barrier(); /* killed in between, no mark may be gone yet */
 		clear_marks(page, sc);
 		hs_set_release(note, HSPAN_NOTE_SWEPT(gen));
+		hs_compiler_barrier(); /* nor anything allocated */
 	}
 	swept.live = count_live(page, sc);
 	hs_add(&spans_swept, 1);
