@@ -162,17 +162,12 @@ static void hspan_stock_del(struct hspan_pool_stock *stock,
 		WRITE_ONCE(stock->nr_dirty, stock->nr_dirty - 1);
 }
 
-/* Room for one more?  Those of the reserve always stay. */
-static bool hspan_stock_has_room(struct hspan_pool *pool, enum hspan_stock kind,
-				 const struct hspan_pool_stock *stock)
-{
-	return kind == HSPAN_STOCK_RESERVE ||
-	       hspan_stock_nr(stock) < READ_ONCE(pool->high);
-}
-
-/* Let the block wait on its node, or give it up if enough do. */
+/*
+ * Let the block wait on its node, or give it up if enough do.  One that is
+ * @in_hand has been one of those that wait all the time.
+ */
 static void hspan_pool_stock_up(struct hspan_pool *pool, struct folio *folio,
-				bool clean)
+				bool clean, bool in_hand)
 {
 	struct hspan_pool_node *node = &pool->nodes[folio_nid(folio)];
 	enum hspan_stock kind = hspan_block_kind(folio);
@@ -180,7 +175,10 @@ static void hspan_pool_stock_up(struct hspan_pool *pool, struct folio *folio,
 	bool room;
 
 	spin_lock(&node->lock);
-	room = hspan_stock_has_room(pool, kind, stock);
+	if (in_hand)
+		WRITE_ONCE(stock->nr_in_hand, stock->nr_in_hand - 1);
+	room = kind == HSPAN_STOCK_RESERVE ||
+	       hspan_stock_nr(stock) < READ_ONCE(pool->high);
 	if (room)
 		hspan_stock_add(stock, folio, clean);
 	spin_unlock(&node->lock);
@@ -328,7 +326,7 @@ void hspan_pool_put(struct hspan_pool *pool, struct folio *folio)
 		hspan_pool_free(pool, folio);
 		return;
 	}
-	hspan_pool_stock_up(pool, folio, false);
+	hspan_pool_stock_up(pool, folio, false, false);
 	hspan_poolthread_wake(pool);
 }
 
@@ -394,24 +392,15 @@ static struct folio *hspan_pool_hand_out(struct hspan_pool_node *node)
 	return folio;
 }
 
-/* What was handed out waits again, clean; or is gone, poisoned. */
-static void hspan_pool_hand_in(struct hspan_pool *pool,
-			       struct hspan_pool_node *node,
-			       enum hspan_stock kind, struct folio *folio)
+/* What was handed out does not come back. */
+static void hspan_pool_write_off(struct hspan_pool_node *node,
+				 enum hspan_stock kind)
 {
 	struct hspan_pool_stock *stock = &node->stock[kind];
-	bool room = false;
 
 	spin_lock(&node->lock);
 	WRITE_ONCE(stock->nr_in_hand, stock->nr_in_hand - 1);
-	if (folio) {
-		room = hspan_stock_has_room(pool, kind, stock);
-		if (room)
-			hspan_stock_add(stock, folio, true);
-	}
 	spin_unlock(&node->lock);
-	if (folio && !room)
-		hspan_pool_free(pool, folio);
 }
 
 static bool hspan_pool_prepare_node(struct hspan_pool *pool,
@@ -423,11 +412,12 @@ static bool hspan_pool_prepare_node(struct hspan_pool *pool,
 	if (!folio)
 		return false;
 	kind = hspan_block_kind(folio);
-	if (hspan_block_zero(pool, folio))
+	if (hspan_block_zero(pool, folio)) {
 		atomic_long_inc(&pool->nr_prepared);
-	else
-		folio = NULL;
-	hspan_pool_hand_in(pool, node, kind, folio);
+		hspan_pool_stock_up(pool, folio, true, true);
+	} else {
+		hspan_pool_write_off(node, kind);
+	}
 	return true;
 }
 
@@ -474,7 +464,7 @@ bool hspan_pool_prefill(struct hspan_pool *pool)
 		if (!folio)
 			continue;
 		atomic_long_inc(&pool->nr_prefilled);
-		hspan_pool_stock_up(pool, folio, true);
+		hspan_pool_stock_up(pool, folio, true, false);
 		return true;
 	}
 	return false;
@@ -527,7 +517,7 @@ unsigned long hspan_pool_reserve(struct hspan_pool *pool, unsigned long nr)
 				continue;
 			folio->private = HSPAN_RESERVED;
 			atomic_long_inc(&pool->nr_reserved);
-			hspan_pool_stock_up(pool, folio, true);
+			hspan_pool_stock_up(pool, folio, true, false);
 			done++;
 			cond_resched();
 		}
