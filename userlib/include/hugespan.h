@@ -209,6 +209,64 @@ void hspan_copy(void *dst, const void *src, size_t size);
 /** hspan_clear - zero part of an object with pointers; @size as above */
 void hspan_clear(void *dst, size_t size);
 
+/* Regions and pools ------------------------------------------------------- */
+
+/* For hspan_region_create() */
+#define HSPAN_REGION_NOSCAN	(1u << 0) /* its objects hold no pointers */
+
+/** struct hspan_region - objects that are given up all at once */
+struct hspan_region;
+
+/**
+ * hspan_region_create - open a region
+ * @flags: 0 or HSPAN_REGION_NOSCAN
+ *
+ * An object of the heap: refer to it from where the collector looks.  Used by
+ * one thread at a time.  NULL with errno set: EINVAL for an unknown flag, or
+ * as hspan_alloc().
+ */
+struct hspan_region *hspan_region_create(unsigned int flags);
+
+/**
+ * hspan_region_alloc - allocate an object in a region
+ * @region: open
+ * @size: bytes; 0 is taken as 1
+ *
+ * Aligned to 16; zeroed unless the region is HSPAN_REGION_NOSCAN.  Pointers are
+ * stored in it as in any object.  It is there until the region is reset,
+ * destroyed, or collected together with all that points into it.
+ */
+void *hspan_region_alloc(struct hspan_region *region, size_t size);
+
+/** hspan_region_reset - give up all objects of a region; it stays open */
+void hspan_region_reset(struct hspan_region *region);
+
+/** hspan_region_destroy - give up a region and all its objects; NULL is allowed */
+void hspan_region_destroy(struct hspan_region *region);
+
+/** struct hspan_pool - objects that wait to be used again */
+struct hspan_pool;
+
+/**
+ * hspan_pool_create - make an empty pool
+ * @make: called by hspan_pool_get() when there is nothing, or NULL
+ * @arg: its argument
+ *
+ * Memory from malloc(), owned by the caller; it outlives the heap.  What it
+ * holds is kept for one collection, and dropped by the second.  NULL with
+ * ENOMEM.
+ */
+struct hspan_pool *hspan_pool_create(void *(*make)(void *arg), void *arg);
+
+/** hspan_pool_destroy - drop what is in it, and the pool; no one else uses it */
+void hspan_pool_destroy(struct hspan_pool *pool);
+
+/** hspan_pool_get - an object that was put, or what make() returns, or NULL */
+void *hspan_pool_get(struct hspan_pool *pool);
+
+/** hspan_pool_put - offer an object for use again; NULL is ignored */
+void hspan_pool_put(struct hspan_pool *pool, void *object);
+
 /* Roots and threads ------------------------------------------------------- */
 
 /**

@@ -236,6 +236,7 @@ static void mark(struct cycle *c)
 	struct hs_marker m = { .hungry = gc.nr_helpers ? &gc.hungry : NULL };
 	uint64_t cpu = hs_cpu_now(), assisted, objects;
 
+	hs_pools_age();
 	hs_set(&hs.marking, true);
 	hs_handshake(HS_BARRIER);
 	hs_sweep_all();

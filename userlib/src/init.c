@@ -390,6 +390,7 @@ HS_EXPORT int hspan_shutdown(void)
 	hspan_thread_unregister();
 	hs_handshake_exit();
 	hs_roots_reset();
+	hs_pools_reset();
 	hs_work_reset();
 	hs_sweep_reset();
 	hs_checkmark_reset();

@@ -46,10 +46,11 @@
  *
  * Lock order (outer first):
  *	init_lock (init.c) -> hs.threads_lock -> roots_lock (roots.c) -> work list
+ *	hs.threads_lock -> pools_lock (pool.c) -> work list
  *	init_lock -> limit.lock (limit.c) -> backend
  *	hs.threads_lock -> backend
- * Roots' and work list's, and the backend's own, are taken by threads in critical sections
- * only: so no thread is ever stopped, or scanned, with one of them held, and a
+ * Roots', pools' and work list's, and the backend's own, are taken by threads in critical
+ * sections only: so no thread is ever stopped, or scanned, with one of them held, and a
  * handshake's handler may take the backend's and the work list's.
  */
 #ifndef HS_INTERNAL_H
@@ -377,6 +378,11 @@ void hs_sweep_reset(void);
 void hs_roots_scan(void);
 void hs_roots_each(void (*fn)(uintptr_t lo, uintptr_t hi));
 void hs_roots_reset(void);
+
+/* pool.c */
+void hs_pools_age(void);
+void hs_pools_each(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
+void hs_pools_reset(void);
 
 /* checkmark.c */
 void hs_checkmark(void);

@@ -22,8 +22,8 @@ struct root {
 static pthread_mutex_t roots_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct root *roots;
 
-__attribute__((no_sanitize("address", "thread")))
-static void shade_range(uintptr_t lo, uintptr_t hi, struct hs_chunk **chunk)
+__attribute__((no_sanitize("address", "thread"))) static void
+shade_range(uintptr_t lo, uintptr_t hi, struct hs_chunk **chunk)
 {
 	for (uintptr_t *p = (uintptr_t *)lo; p < (uintptr_t *)hi; p++) {
 		uintptr_t word = hs_load(p);
@@ -31,6 +31,11 @@ static void shade_range(uintptr_t lo, uintptr_t hi, struct hs_chunk **chunk)
 		if (word - hs.base < hs.size)
 			hs_chunk_add(chunk, word);
 	}
+}
+
+static void shade_pool(uintptr_t lo, uintptr_t hi, void *chunk)
+{
+	shade_range(lo, hi, chunk);
 }
 
 static void hand_over(struct hs_chunk *chunk)
@@ -47,13 +52,20 @@ void hs_roots_scan(void)
 	for (struct root *r = roots; r; r = r->next)
 		shade_range(r->lo, r->hi, &chunk);
 	pthread_mutex_unlock(&roots_lock);
+	hs_pools_each(shade_pool, &chunk);
 	hand_over(chunk);
+}
+
+static void call_for_pool(uintptr_t lo, uintptr_t hi, void *fn)
+{
+	(*(void (**)(uintptr_t lo, uintptr_t hi))fn)(lo, hi);
 }
 
 void hs_roots_each(void (*fn)(uintptr_t lo, uintptr_t hi))
 {
 	for (struct root *r = roots; r; r = r->next)
 		fn(r->lo, r->hi);
+	hs_pools_each(call_for_pool, &fn);
 }
 
 /*
@@ -81,7 +93,7 @@ HS_EXPORT int hspan_root_add(void *start, size_t size)
 	r = malloc(sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	*r = (struct root){ (uintptr_t)start, (uintptr_t)start + size, NULL };
+	*r = (struct root){(uintptr_t)start, (uintptr_t)start + size, NULL};
 	hs_enter();
 	pthread_mutex_lock(&roots_lock);
 	r->next = roots;
