@@ -310,8 +310,8 @@ void hspan_thread_unpark(void);
  * hspan_gc - run one whole collection: mark, then sweep everything
  *
  * Garbage at the time of the call is free when it returns, but for that in the
- * spans that threads allocate from, which they sweep themselves.  Other threads
- * go on running meanwhile.
+ * spans of threads that are just running, which they sweep themselves.  Other
+ * threads go on running meanwhile.
  */
 void hspan_gc(void);
 

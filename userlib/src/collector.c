@@ -307,10 +307,13 @@ static uint64_t used_bytes(void)
 	return held > unused ? (held - unused) << HSPAN_BLOCK_SHIFT : 0;
 }
 
-static void sweep(void)
+/* @forced: somebody waits for what is free, also in spans that threads hold. */
+static void sweep(bool forced)
 {
 	uint64_t cpu = hs_cpu_now();
 
+	if (forced)
+		hs_handshake(HS_FLUSH);
 	hs_sweep_all();
 	hs_pacer_swept(used_bytes());
 	hs_limit_look(false);
@@ -351,7 +354,7 @@ static void cycle(void)
 	c.mark_ns = hs_now() - c.start;
 	move_sweepgen();
 	hs_pacer_cycle_done(c.marked, c.black);
-	sweep();
+	sweep(c.forced);
 	hs_add(&gc.mark_ns, c.mark_ns);
 	hs_add(&gc.num_forced, c.forced);
 	raise_u64(&gc.cycle_max_ns, hs_now() - c.start);

@@ -93,11 +93,16 @@ static void scan_thread(struct hs_thread *t)
 	t->shaded = NULL;
 }
 
-static void act(struct hs_thread *t, enum hs_handshake kind)
+/* @interrupted: by a signal, perhaps in the middle of an allocation. */
+static void act(struct hs_thread *t, enum hs_handshake kind, bool interrupted)
 {
 	switch (kind) {
+	case HS_FLUSH:
+		if (!interrupted) /* else it is about to use them */
+			hs_cache_flush(t, true, false);
+		break;
 	case HS_BARRIER:
-		hs_cache_flush(t, true, true);
+		hs_cache_flush(t, true, interrupted);
 		hs_barrier_discard(t);
 		t->barrier = true;
 		break;
@@ -131,12 +136,12 @@ static void stay(uint32_t seq)
 }
 
 /* The calling thread's part; its registers and sp are in @t. */
-static void run(struct hs_thread *t, uint32_t seq)
+static void run(struct hs_thread *t, uint32_t seq, bool interrupted)
 {
 	uint64_t start = hs_now();
 	int kind = request.kind;
 
-	act(t, kind);
+	act(t, kind, interrupted);
 	ack(t, seq);
 	if (kind == HS_STOP)
 		stay(seq); /* for the oracle: no figure of ours */
@@ -187,7 +192,7 @@ __attribute__((noinline)) void hs_handshake_poll(struct hs_thread *t)
 			break;
 		memset(t->regs, 0, sizeof(t->regs)); /* an old signal's would keep garbage */
 		here(t);
-		run(t, seq);
+		run(t, seq, false);
 		if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
 			hs_scrub_stack();
 	} while (hs_tls.deferred);
@@ -292,7 +297,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 			shade_vectors(t, context);
 		if (request.kind == HS_STOP)
 			callee_saved_only(t);
-		run(t, seq);
+		run(t, seq, true);
 		if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
 			scrub_below(t, sp);
 	}
@@ -325,7 +330,7 @@ static bool act_for(struct hs_thread *t, uint32_t seq, int kind)
 					 __ATOMIC_RELAXED))
 		return false;
 	if (hs_load(&t->done) != seq) {
-		act(t, kind);
+		act(t, kind, false);
 		t->scrub = hs.config.debug & HSPAN_DEBUG_CHECKMARK;
 		ack(t, seq);
 	}

@@ -28,6 +28,9 @@
  * Then sweepgen moves.  Nobody need be told: a thread that goes on shading
  * only records what is marked already, and stops at its next store that looks;
  * what it had recorded is thrown away, or at worst marks garbage next time.
+ * Where somebody waits for the cycle FLUSH follows: T gives back its spans,
+ * unless it was caught in the middle of something, so that what is free in them
+ * counts as well.
  *
  * Why that is enough: the barrier shades the pointer overwritten, so what a
  * black thread saw when it was scanned stays marked or in line to be; and the
@@ -107,6 +110,7 @@ enum hs_handshake {
 	HS_BARRIER,
 	HS_SCAN,
 	HS_DRAIN,
+	HS_FLUSH,
 	HS_STOP, /* stays stopped until hs_handshake_resume(); for the oracle */
 };
 
