@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+/* The first allocation: environment, backend, tables. */
+#include <stdlib.h>
+
+#include "hm.h"
+
+#define ADDRESSES (64ul << 30)
+
+struct hm_global hm;
+
+static bool set_to(const char *name, const char *value)
+{
+	const char *text = secure_getenv(name);
+
+	return text && !strcmp(text, value);
+}
+
+static bool open_backend(void)
+{
+	if (!set_to("HUGESPAN_BACKEND", "module"))
+		return hm_pages_init(&hm_backend_embedded, ADDRESSES);
+	if (hm_pages_init(&hs_backend_module, ADDRESSES))
+		return true;
+	hs_log("libhugespan-malloc: no module backend: embedded\n");
+	return hm_pages_init(&hm_backend_embedded, ADDRESSES);
+}
+
+/* None of this allocates with malloc(). */
+static bool make(void)
+{
+	hm_classes_init();
+	if (!open_backend() || !hm_span_init() || !hm_thread_init())
+		return false;
+	hm_purge_init(set_to("HUGESPAN_PURGE", "0"));
+	if (set_to("HUGESPAN_HARDENED", "1")) {
+		hm_hardened_init();
+		hm.hardened = true;
+	}
+	/* From now on free(NULL) of another thread has to see where the range is. */
+	hm_set_release(&hm.fast_size, hm.hardened ? 0 : hm.size);
+	return true;
+}
+
+bool hm_init_slow(void)
+{
+	static spinlock_t lock;
+	static bool failed;
+	bool made = false;
+
+	spin_lock(&lock);
+	if (!hm.ready && !failed) {
+		failed = !make();
+		made = !failed;
+		if (made)
+			hm_set_release(&hm.ready, 1);
+	}
+	spin_unlock(&lock);
+	if (made)
+		hm_fork_init(); /* may allocate */
+	return hm.ready;
+}
