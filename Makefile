@@ -101,6 +101,7 @@ install: lib
 	$(INSTALL) -m 755 $(O)/userlib/libhugespan.so.0 $(DESTDIR)$(LIBDIR)/
 	ln -sf libhugespan.so.0 $(DESTDIR)$(LIBDIR)/libhugespan.so
 	$(INSTALL) -m 644 $(O)/userlib/libhugespan.a $(DESTDIR)$(LIBDIR)/
+	$(INSTALL) -m 755 $(O)/userlib/libhugespan-malloc.so $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) -m 644 userlib/include/hugespan.h $(DESTDIR)$(INCLUDEDIR)/
 	$(INSTALL) -D -m 644 uapi/linux/hugespan.h \
 		$(DESTDIR)$(INCLUDEDIR)/linux/hugespan.h
@@ -139,7 +140,7 @@ uninstall:
 	$(RM) -r $(DESTDIR)$(DKMS_SRC)
 	$(RM) $(DESTDIR)/lib/modules/*/updates/hugespan.ko*
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.so.0 $(DESTDIR)$(LIBDIR)/libhugespan.so
-	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.a
+	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.a $(DESTDIR)$(LIBDIR)/libhugespan-malloc.so
 	$(RM) $(DESTDIR)$(LIBDIR)/pkgconfig/hugespan.pc
 	$(RM) $(DESTDIR)$(INCLUDEDIR)/hugespan.h
 	$(RM) $(DESTDIR)$(INCLUDEDIR)/linux/hugespan.h
