@@ -17,7 +17,7 @@
 #define TICK_NS	     250000000l
 #define IDLE_TICKS   20		       /* without work, before the thread ends */
 #define RETAIN_MIN   1024	       /* pages that may lie idle: 8 MiB */
-#define RETAIN_SHARE 16		       /* and this part of those in use */
+#define RETAIN_SHARE 32		       /* and this part of those in use */
 #define START_MORE   1024	       /* and so many more start the thread */
 #define SPLIT_SHARE  8		       /* idle pages that justify splitting blocks */
 #define CPU_SHARE    100	       /* of the time that passes */
