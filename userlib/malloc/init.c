@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The first allocation: environment, backend, tables. */
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "hm.h"
 
@@ -15,14 +16,26 @@ static bool set_to(const char *name, const char *value)
 	return text && !strcmp(text, value);
 }
 
+/* Where addresses are limited, half of them; the rest is for all else. */
+static size_t addresses(void)
+{
+	struct rlimit limit;
+	size_t size = ADDRESSES;
+
+	if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY)
+		while (size > HSPAN_BLOCK_SIZE && size > limit.rlim_cur / 2)
+			size /= 2;
+	return size;
+}
+
 static bool open_backend(void)
 {
 	if (!set_to("HUGESPAN_BACKEND", "module"))
-		return hm_pages_init(&hm_backend_embedded, ADDRESSES);
-	if (hm_pages_init(&hs_backend_module, ADDRESSES))
+		return hm_pages_init(&hm_backend_embedded, addresses());
+	if (hm_pages_init(&hs_backend_module, addresses()))
 		return true;
 	hs_log("libhugespan-malloc: no module backend: embedded\n");
-	return hm_pages_init(&hm_backend_embedded, ADDRESSES);
+	return hm_pages_init(&hm_backend_embedded, addresses());
 }
 
 /* None of this allocates with malloc(). */
