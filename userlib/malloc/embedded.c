@@ -119,6 +119,11 @@ static int embedded_stats(struct hspan_arena_stats *stats)
 	return 0;
 }
 
+bool hm_embedded_extend(uint32_t page, uint32_t npages, uint32_t more, uint32_t *dirty)
+{
+	return hm_extend(embedded.heap, page, npages, more, dirty);
+}
+
 /* Free pages whose memory may be there. */
 uint64_t hm_embedded_idle(void)
 {

@@ -292,6 +292,7 @@ void *hm_realloc(void *p, size_t size);
 
 /* large.c */
 void *hm_large_alloc(size_t align, size_t size, bool *zeroed);
+bool hm_large_grow(struct hm_span *span, size_t size);
 void hm_large_free(struct hm_span *span, const void *p);
 
 /* huge.c */
@@ -329,6 +330,7 @@ struct hm_idle {
 /* pages.c */
 bool hm_pages_init(const struct hs_backend *backend, size_t size);
 bool hm_pages_get(uint32_t npages, uint32_t *page, bool *zeroed);
+bool hm_pages_extend(uint32_t page, uint32_t npages, uint32_t more);
 void hm_pages_put(uint32_t page, uint32_t npages);
 void hm_pages_drain(void);
 struct hm_idle hm_pages_idle(void);
@@ -353,10 +355,13 @@ extern const struct hs_backend hm_backend_embedded;
 int hm_embedded_open_at(char *data, size_t size, uint32_t taken, struct hs_space *space);
 uint64_t hm_embedded_idle(void);
 uint64_t hm_embedded_trim(struct hm_trim *trim, uint64_t max);
+bool hm_embedded_extend(uint32_t page, uint32_t npages, uint32_t more, uint32_t *dirty);
 void hm_drop_pages(uint32_t page, uint32_t npages);
 
-/* trim.c */
+/* trim.c, extend.c */
 struct hspan_heap;
+bool hm_extend(struct hspan_heap *heap, uint32_t page, uint32_t npages, uint32_t more,
+	       uint32_t *dirty);
 uint64_t hm_trim_count(struct hspan_heap *heap);
 uint64_t hm_trim_step(struct hspan_heap *heap, struct hm_trim *trim, uint64_t max);
 

@@ -49,6 +49,18 @@ void *hm_large_alloc(size_t align, size_t size, bool *zeroed)
 	return p;
 }
 
+/* Let an object have @size bytes where it is. */
+bool hm_large_grow(struct hm_span *span, size_t size)
+{
+	size_t more = (size - span->slot_size + HSPAN_PAGE_SIZE - 1) >> HSPAN_PAGE_SHIFT;
+
+	if (more >= HSPAN_BLOCK_PAGES || !hm_pages_extend(span->page, span->npages, (uint32_t)more))
+		return false;
+	span->npages += (uint32_t)more;
+	span->slot_size += more << HSPAN_PAGE_SHIFT;
+	return true;
+}
+
 void hm_large_free(struct hm_span *span, const void *p)
 {
 	hm_set(&hm.span_of[((uintptr_t)p - hm.base) >> HSPAN_PAGE_SHIFT], NULL);

@@ -134,5 +134,8 @@ void *hm_realloc(void *p, size_t size)
 		return p;
 	if (!span && size >= hm_huge_min() / 2)
 		return hm_huge_resize(p, size);
+	if (span && size > old && hm_load(&span->heap) == &hm_large &&
+	    (hm_large_grow(span, with_slack(size)) || hm_large_grow(span, size)))
+		return p;
 	return move(p, old, size);
 }

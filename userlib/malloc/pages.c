@@ -132,6 +132,25 @@ bool hm_pages_get(uint32_t npages, uint32_t *page, bool *zeroed)
 	return done;
 }
 
+/* More pages behind a run that is in use, if they are free. */
+bool hm_pages_extend(uint32_t page, uint32_t npages, uint32_t more)
+{
+	uint32_t dirty;
+	bool done = false;
+
+	spin_lock(&pages.lock);
+	if (hm_pages_split() && page >= pages.inherited)
+		done = hm_embedded_extend(page, npages, more, &dirty);
+	if (done) {
+		pages.used += more;
+		pages.idle -= dirty;
+		if (pages.idle < pages.low)
+			pages.low = pages.idle;
+	}
+	spin_unlock(&pages.lock);
+	return done;
+}
+
 void hm_pages_put(uint32_t page, uint32_t npages)
 {
 	spin_lock(&pages.lock);
