@@ -3,6 +3,7 @@
  * Programs that are killed with spans in hand lose nothing.
  */
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -99,6 +100,78 @@ static void client_killed(void **state)
 	}
 }
 
+/* Take what is to be swept, all or some, put a few of them, and wait. */
+static void sweeper(int fd, int ready, unsigned int nr, unsigned int nr_put)
+{
+	struct hspan_span spans[NR_SPANS];
+	unsigned int i;
+
+	CHECK(abi_sweep(fd, spans, nr) == (int)nr);
+	for (i = 0; i < nr_put; i++)
+		CHECK(!abi_put(fd, &(struct hspan_span){
+				.page = spans[i].page,
+				.sweepgen = spans[i].sweepgen + 1 }, 7));
+	if (write(ready, "", 1) == 1)
+		pause();
+	_exit(1);
+}
+
+/* Sweep what there is: @nr different spans, last swept in @gen. */
+static void sweep_rest(int fd, unsigned int nr, unsigned int gen)
+{
+	struct hspan_span spans[NR_SPANS + 1];
+	bool seen[NR_SPANS] = {};
+	unsigned int i;
+
+	assert_int_equal(abi_sweep(fd, spans, NR_SPANS + 1), nr);
+	for (i = 0; i < nr; i++) {
+		assert_in_range(spans[i].page, 0, NR_SPANS - 1);
+		assert_false(seen[spans[i].page]);
+		seen[spans[i].page] = true;
+		assert_int_equal(spans[i].sweepgen++, gen);
+		assert_int_equal(abi_put(fd, &spans[i], 7), 0);
+	}
+	assert_int_equal(abi_stats(fd).nr_unswept, 0);
+}
+
+/* It has taken @nr of the spans to sweep and put @nr_put of them. */
+static void kill_sweeper(unsigned int nr, unsigned int nr_put)
+{
+	int fd = abi_arena(ABI_BLOCKS, 0), ready[2];
+	struct hspan_span spans[NR_SPANS];
+	unsigned int i;
+	pid_t pid;
+
+	abi_get_all(fd, CLASS_32, 0, spans, NR_SPANS);
+	for (i = 0; i < NR_SPANS; i++)
+		assert_int_equal(abi_put(fd, &spans[i], 5), 0);
+	assert_int_equal(abi_cycle(fd), 2);
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid)
+		sweeper(abi_open(fd), ready[1], nr, nr_put);
+	close(ready[1]);
+	kill_victim(pid, ready[0]);
+	assert_int_equal(abi_stats(fd).spans_held, 0);
+	assert_int_equal(abi_stats(fd).nr_unswept, NR_SPANS - nr_put);
+	if (nr_put < NR_SPANS)
+		assert_errno(abi_cycle(fd), EBUSY);
+	sweep_rest(fd, NR_SPANS - nr_put, 1);
+	assert_int_equal(abi_cycle(fd), 3);
+	sweep_rest(fd, NR_SPANS, 2);
+	close(fd);
+}
+
+/* In the middle of a sweep: what it has not put is unswept still, once. */
+static void sweeper_killed(void **state)
+{
+	(void)state;
+	kill_sweeper(NR_SPANS, 0);
+	kill_sweeper(NR_SPANS, 40);
+	kill_sweeper(30, 30);
+	kill_sweeper(1, 0);
+}
+
 /* It used our file, as forked children do: the spans stay with the client. */
 static void child_killed(void **state)
 {
@@ -129,7 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(owner_killed), TEST(client_killed),
-		TEST(child_killed),
+		TEST(child_killed), cmocka_unit_test(sweeper_killed),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * No user sees a byte of another: not in recycled blocks, bits, page maps and
- * control pages, nor in what calls write to their callers.
+ * No user sees a byte of another: not in recycled blocks, bits, notes, page maps
+ * and control pages, nor in what calls write to their callers.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -26,6 +26,7 @@
  * @bits: of all of them
  * @map: their part of the page map, and a rest that is nobody's
  * @control: the control page
+ * @notes: of all blocks, and a rest that is nobody's
  */
 struct view {
 	int fd;
@@ -33,6 +34,7 @@ struct view {
 	char *bits;
 	__u32 *map;
 	struct hspan_control *control;
+	__u32 *notes;
 };
 
 static int create(int dev, unsigned long blocks)
@@ -52,6 +54,7 @@ static struct view view_create(int dev)
 			 PROT_READ | PROT_WRITE);
 	v.map = abi_map(v.fd, HSPAN_OFF_PAGE_MAP, 4096, PROT_READ);
 	v.control = abi_map(v.fd, HSPAN_OFF_CONTROL, 4096, PROT_READ);
+	v.notes = abi_map(v.fd, HSPAN_OFF_NOTES, 4096, PROT_READ | PROT_WRITE);
 	return v;
 }
 
@@ -66,6 +69,7 @@ static void check_nothing_there(const struct view *v)
 {
 	CHECK(all_zero(v->bits, BITS_SIZE));
 	CHECK(all_zero(v->map, 4096));
+	CHECK(all_zero(v->notes, 4096));
 	CHECK(v->control->sweepgen == 1);
 	CHECK(!v->control->nr_unswept && !v->control->blocks_held &&
 	      !v->control->blocks_free);
@@ -87,6 +91,7 @@ static void use(const struct view *v, int fill)
 		       4096 - NR * HSPAN_BLOCK_PAGES * 4));
 	memset(v->data, fill, NR * BLOCK);
 	memset(v->bits, fill, BITS_SIZE);
+	memset(v->notes, fill, 4096);
 	CHECK(!abi_put(v->fd, &span, 1));
 }
 
