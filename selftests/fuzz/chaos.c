@@ -21,6 +21,7 @@
 #define LEAVE_KB	(48 * 1024)	/* where a squeeze ends */
 #define LOW_MAX		8		/* blocks that wait, at most */
 #define HIGH_MAX	32
+#define USER_MAX	100	/* blocks, of all who are not root */
 
 static struct worker me;
 
@@ -76,6 +77,8 @@ static void write_attribute(const char *path)
 
 	if (strstr(path, "/high"))
 		snprintf(text, sizeof(text), "%d", (int)fuzz_below(w, HIGH_MAX));
+	else if (strstr(path, "/user_limit") && !fuzz_chance(w, 3))
+		snprintf(text, sizeof(text), "%d", (int)fuzz_below(w, USER_MAX));
 	else if (strstr(path, "/low"))
 		snprintf(text, sizeof(text), "%d", (int)fuzz_below(w, LOW_MAX));
 	else

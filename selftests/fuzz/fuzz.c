@@ -246,6 +246,7 @@ static void calm_machine(void)
 		put(path, "1");
 	}
 	put("/sys/kernel/mm/transparent_hugepage/enabled", "always");
+	put(SYSFS "/user_limit", "max");
 	put(SYSFS "/pool/low", "0");
 	put(SYSFS "/pool/high", "0");
 }

@@ -154,6 +154,7 @@ void fuzz_disarm(struct worker *w);
 /* ioctls.c */
 bool op_create(struct worker *w);
 bool op_open(struct worker *w);
+bool op_find(struct worker *w);
 bool op_get(struct worker *w);
 bool op_put(struct worker *w);
 bool op_sweep(struct worker *w);

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -73,6 +74,19 @@ static void keep_spans(struct worker *w, int fd, const struct hspan_span *spans,
 	}
 }
 
+/* One of a few, so that others look for it and make it, too; or no name. */
+static void name_it(struct worker *w, char *name)
+{
+	unsigned int i, len;
+
+	snprintf(name, HSPAN_NAME_SIZE, "fuzz-%u", (unsigned int)fuzz_below(w, 6));
+	if (!fuzz_chance(w, 20))
+		return;
+	len = fuzz_below(w, HSPAN_NAME_SIZE + 1);
+	for (i = 0; i < len; i++)
+		name[i] = fuzz_chance(w, 2) ? 'a' : fuzz_rand(w);
+}
+
 bool op_create(struct worker *w)
 {
 	struct hspan_arena_create args = {
@@ -86,10 +100,22 @@ bool op_create(struct worker *w)
 		args.size = BLOCK << fuzz_below(w, 17);
 		args.limit = 8;
 	}
-	switch (fuzz_below(w, 24)) {
+	if (fuzz_chance(w, 4))
+		args.flags = HSPAN_ARENA_DONTFORK;
+	if (fuzz_chance(w, 3)) {
+		name_it(w, args.name);
+		args.mode = fuzz_chance(w, 2) ? 0666 : fuzz_below(w, 0777);
+	}
+	switch (fuzz_below(w, 30)) {
 	case 0:
 		args.size = fuzz_number(w);
 		args.limit = 8;
+		break;
+	case 5:
+		args.mode = fuzz_number(w);
+		break;
+	case 6:
+		args.reserved = fuzz_number(w);
 		break;
 	case 1:
 		args.base = fuzz_number(w);
@@ -119,6 +145,26 @@ bool op_open(struct worker *w)
 		args.fd_flags = fuzz_number(w);
 	return fuzz_add_fd(w, call(w, w->fds[i], HSPAN_IOC_ARENA_OPEN, &args),
 			   w->blocks[i]) >= 0;
+}
+
+/* By its name; how large it is, it tells itself. */
+bool op_find(struct worker *w)
+{
+	struct hspan_arena_find args = { .fd_flags = O_CLOEXEC };
+	struct hspan_arena_info info;
+	int fd;
+
+	name_it(w, args.name);
+	if (fuzz_chance(w, 16))
+		args.flags = fuzz_number(w);
+	if (fuzz_chance(w, 16))
+		args.fd_flags = fuzz_number(w);
+	fd = call(w, w->dev, HSPAN_IOC_ARENA_FIND, &args);
+	if (fd < 0)
+		return false;
+	info.size = 8 * BLOCK;
+	ioctl(fd, HSPAN_IOC_ARENA_INFO, &info);
+	return fuzz_add_fd(w, fd, info.size / BLOCK) >= 0;
 }
 
 static void choose_class(struct worker *w, struct hspan_span_get *args)
@@ -346,6 +392,7 @@ bool op_wild(struct worker *w)
 		HSPAN_IOC_ARENA_INFO, HSPAN_IOC_ARENA_OPEN, HSPAN_IOC_SPAN_GET,
 		HSPAN_IOC_SPAN_PUT, HSPAN_IOC_SWEEP_NEXT, HSPAN_IOC_CYCLE,
 		HSPAN_IOC_RELEASE, HSPAN_IOC_LIMIT, HSPAN_IOC_STATS,
+		HSPAN_IOC_ARENA_FIND,
 	};
 	unsigned long cmd = known[fuzz_below(w, ARRAY_SIZE(known))];
 	unsigned int i, size = 8 * fuzz_below(w, 16);

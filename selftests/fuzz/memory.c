@@ -39,7 +39,7 @@ static uint64_t region(struct worker *w, uint32_t blocks, size_t *len)
 {
 	uint64_t off = 0;
 
-	switch (fuzz_below(w, 8)) {
+	switch (fuzz_below(w, 9)) {
 	case 0:
 		off = HSPAN_OFF_CONTROL;
 		*len = SYS_PAGE;
@@ -51,6 +51,10 @@ static uint64_t region(struct worker *w, uint32_t blocks, size_t *len)
 	case 2:
 		off = HSPAN_OFF_BITS;
 		*len = blocks * 2UL * HSPAN_BLOCK_PAGES * HSPAN_BITS_STRIDE;
+		break;
+	case 3:
+		off = HSPAN_OFF_NOTES;
+		*len = (blocks * 1024UL + SYS_PAGE - 1) & ~(SYS_PAGE - 1);
 		break;
 	default:
 		*len = blocks * BLOCK;

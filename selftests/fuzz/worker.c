@@ -23,6 +23,7 @@
 static const struct fuzz_op ops[] = {
 	{ "create", 6, op_create },
 	{ "open client", 4, op_open },
+	{ "find", 6, op_find },
 	{ "get", 60, op_get },
 	{ "put", 50, op_put },
 	{ "sweep", 10, op_sweep },
