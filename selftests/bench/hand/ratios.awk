@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
-# From medians: geometric means of time and peak memory as multiples of mimalloc's
-# over the programs of hand-freed memory, and the worst of them.
+# From medians: geometric means of time, CPU time and peak memory as multiples of
+# mimalloc's over the programs of hand-freed memory, and the worst of them.
 BEGIN { FS = OFS = "\t" }
-/^hand-/ && ($2 == "time" || $2 == "peak") { value[$1, $2, $3] = $4; bench[$1]; system_[$3] }
+/^hand-/ { value[$1, $2, $3] = $4; bench[$1]; metrics[$2]; system_[$3] }
 END {
 	for (s in system_)
-		for (m = 1; m <= 2; m++) {
-			metric = m == 1 ? "time" : "peak"
+		for (metric in metrics) {
 			sum = n = worst = 0
 			for (b in bench) {
 				if (!((b, metric, s) in value) || !((b, metric, "mimalloc") in value))
