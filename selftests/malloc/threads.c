@@ -29,6 +29,41 @@ static size_t resident(void)
 	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+#define BIG    100000
+#define NR_BIG 2000
+
+/* Most of what was freed goes back by itself, sooner or later. */
+static void test_goes_back(void **state)
+{
+	const size_t live = (size_t)NR_BIG / 10 * BIG;
+	void **p = malloc(NR_BIG * sizeof(*p));
+	size_t before;
+
+	(void)state;
+	if (getenv("HUGESPAN_BACKEND")) {
+		free(p);
+		skip(); /* the module takes back whole blocks only */
+	}
+	malloc_trim(0);
+	before = resident();
+	for (int i = 0; i < NR_BIG; i++) {
+		p[i] = malloc(BIG);
+		paint(p[i], BIG, (uint32_t)i);
+	}
+	assert_true(resident() - before >= live * 9);
+	for (int i = 0; i < NR_BIG; i++)
+		if (i % 10)
+			free(p[i]);
+	for (int i = 0; i < 600 && resident() - before > live * 2; i++)
+		usleep(100000);
+	assert_true(resident() - before <= live * 2);
+	for (int i = 0; i < NR_BIG; i += 10) {
+		assert_painted(p[i], BIG, (uint32_t)i);
+		free(p[i]);
+	}
+	free(p);
+}
+
 static void *idle(void *arg)
 {
 	if (arg) {
@@ -241,6 +276,7 @@ int main(void)
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 		cmocka_unit_test(test_idle_threads),
 		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_goes_back),
 #endif
 	};
 
