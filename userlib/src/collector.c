@@ -15,6 +15,7 @@
 #include "pacer.h"
 
 #define IDLE_NS 50000	   /* a marker without work looks again */
+#define SPINS 1000	   /* about 20 us on most CPUs */
 #define YIELD_NS 1000000 /* the most a mutator waits in one refill */
 #define BLOCK_OF(bytes) ((bytes) >> HSPAN_BLOCK_SHIFT)
 
@@ -154,28 +155,46 @@ void hs_collector_assist(struct hs_marker *m, uint64_t words)
 	leave_marking();
 }
 
+/* Nothing is left to do here: look for some time whether others give work, then sleep. */
+static void starve(int seq)
+{
+	hs_add(&gc.hungry, 1);
+	for (int i = 0; i < SPINS && hs_work_empty(); i++)
+		hs_cpu_relax();
+	hs_work_wait(seq, IDLE_NS);
+	hs_sub(&gc.hungry, 1);
+}
+
+/* Mark while there is something to mark; false when it is not the time for it. */
+static bool help_marking(struct hs_marker *m)
+{
+	bool open = enter_marking();
+	uint64_t cpu;
+
+	if (open) {
+		cpu = hs_cpu_now();
+		hs_mark_drain(m, 0);
+		hs_mark_hand_back(m);
+		hs_add(&gc.bytes, m->bytes);
+		hs_add(&gc.objects, m->objects);
+		m->bytes = m->objects = 0;
+		hs_add(&gc.mark_cpu_ns, hs_cpu_now() - cpu);
+	}
+	leave_marking();
+	return open;
+}
+
 static void *help(void *arg)
 {
 	struct hs_marker m = { .hungry = &gc.hungry };
-	uint64_t cpu = hs_cpu_now(), now;
 	int seq;
 
 	(void)arg;
 	while (seq = hs_work_seq(), !hs_load_acquire(&gc.stop)) {
-		if (enter_marking()) {
-			hs_mark_drain(&m, 0);
-			hs_mark_hand_back(&m);
-			hs_add(&gc.bytes, m.bytes);
-			hs_add(&gc.objects, m.objects);
-			m.bytes = m.objects = 0;
-			now = hs_cpu_now();
-			hs_add(&gc.mark_cpu_ns, now - cpu);
-			cpu = now;
-		}
-		leave_marking();
-		hs_add(&gc.hungry, 1);
-		hs_work_wait(seq, __atomic_load_n(&gc.open, __ATOMIC_SEQ_CST) ? IDLE_NS : 0);
-		hs_sub(&gc.hungry, 1);
+		if (help_marking(&m))
+			starve(seq);
+		else /* the list may have something: stacks, which are scanned one by one */
+			hs_work_sleep(seq);
 	}
 	return NULL;
 }
@@ -191,7 +210,7 @@ static void drain(struct hs_marker *m)
 			continue;
 		if (!__atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
 			return;
-		hs_work_wait(seq, IDLE_NS);
+		starve(seq);
 	}
 }
 

@@ -72,6 +72,11 @@
 #define HS_EXPORT __attribute__((visibility("default")))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#if defined(__x86_64__)
+#define hs_cpu_relax() __builtin_ia32_pause()
+#else
+#define hs_cpu_relax() __asm__ volatile("yield")
+#endif
 #define hs_compiler_barrier() __asm__ volatile("" ::: "memory")
 
 #define hs_load(p) __atomic_load_n(p, __ATOMIC_RELAXED)

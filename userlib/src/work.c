@@ -128,6 +128,11 @@ void hs_work_wait(int seq, long timeout_ns)
 	__atomic_fetch_sub(&hs_work.waiters, 1, __ATOMIC_SEQ_CST);
 }
 
+void hs_work_sleep(int seq)
+{
+	hs_futex_wait(&hs_work.seq, seq, 0);
+}
+
 void hs_work_wake(void)
 {
 	__atomic_fetch_add(&hs_work.seq, 1, __ATOMIC_SEQ_CST);

@@ -46,6 +46,9 @@ int hs_work_seq(void);
 void hs_work_wait(int seq, long timeout_ns);
 void hs_work_wake(void);
 
+/* Wait for hs_work_wake() since @seq was read, or for work that comes meanwhile. */
+void hs_work_sleep(int seq);
+
 static inline bool hs_chunk_full(const struct hs_chunk *chunk)
 {
 	return chunk->count == HS_CHUNK_ENTRIES;
