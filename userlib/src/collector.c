@@ -13,6 +13,7 @@
 #include "limit.h"
 #include "mark.h"
 #include "pacer.h"
+#include "spans.h"
 
 #define IDLE_NS 50000	   /* a marker without work looks again */
 #define SPINS 1000	   /* about 20 us on most CPUs */
@@ -26,20 +27,23 @@
  * @started, @done: cycles
  * @wake, @finished: futexes that move with the above
  * @open: helpers may mark; @active of them do, @hungry have nothing to do
+ * @starved: a mutator that wanted to assist found nothing
+ * @spans: the collector's, when it has no helpers
  * @nr_helpers: as created
  *
  * All but the threads are read and written with atomics.
  */
 static struct {
 	pthread_t thread;
-	pthread_t helper[16];
+	pthread_t helper[HS_MAX_MARKERS];
 	unsigned int nr_helpers;
 	int stop;
 	int requested;
 	int busy;
 	uint64_t wanted, started, done;
 	int wake, finished;
-	int open, active, hungry;
+	int open, active, hungry, starved;
+	struct hs_spans *spans;
 	uint64_t bytes, objects; /* marked by helpers in this cycle */
 	uint64_t yield_ns; /* mutators waited for the collector */
 	uint64_t num_forced, mark_ns, mark_cpu_ns, sweep_cpu_ns, cycle_max_ns, released;
@@ -149,6 +153,8 @@ static void leave_marking(void)
 void hs_collector_assist(struct hs_marker *m, uint64_t words)
 {
 	if (enter_marking()) {
+		if (hs_work_empty())
+			hs_set(&gc.starved, 1); /* there will be some next time */
 		hs_mark_drain(m, words);
 		hs_mark_hand_back(m);
 	}
@@ -186,7 +192,7 @@ static bool help_marking(struct hs_marker *m)
 
 static void *help(void *arg)
 {
-	struct hs_marker m = { .hungry = &gc.hungry };
+	struct hs_marker m = { .hungry = &gc.hungry, .starved = &gc.starved };
 	int seq;
 
 	(void)arg;
@@ -246,13 +252,14 @@ static void close_marking(void)
 	__atomic_store_n(&gc.open, 0, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
 		hs_futex_wait(&gc.active, hs_load(&gc.active), IDLE_NS);
+	hs_spans_forget(gc.spans);
 }
 
 /* The cycle --------------------------------------------------------------- */
 
 static void mark(struct cycle *c)
 {
-	struct hs_marker m = { .hungry = gc.nr_helpers ? &gc.hungry : NULL };
+	struct hs_marker m = { .hungry = &gc.hungry, .starved = &gc.starved, .spans = gc.spans };
 	uint64_t cpu = hs_cpu_now(), assisted, objects;
 
 	hs_pools_age();
@@ -428,6 +435,8 @@ int hs_collector_start(void)
 
 	memset(&gc, 0, sizeof(gc));
 	gc.born = hs_now();
+	if (hs.config.markers == 1)
+		gc.spans = hs_spans_create();
 	ret = hs_start_thread(&gc.thread, collect, "hspan-collector");
 	while (!ret && gc.nr_helpers + 1 < hs.config.markers) {
 		ret = hs_start_thread(&gc.helper[gc.nr_helpers], help, "hspan-marker");
@@ -449,6 +458,8 @@ void hs_collector_stop(void)
 		pthread_join(gc.helper[i], NULL);
 	}
 	gc.nr_helpers = 0;
+	hs_spans_destroy(gc.spans);
+	gc.spans = NULL;
 }
 
 void hs_collector_stats(struct hspan_stats *stats)

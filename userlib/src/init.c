@@ -12,7 +12,6 @@
 
 #define DEFAULT_ARENA (64ull << 30)
 #define DEFAULT_MIN_HEAP (4u << 20)
-#define MAX_MARKERS 16
 #define OPTIONS_FIRST_SIZE offsetof(struct hspan_options, ignore) /* in the first release */
 
 struct hs_heap hs = { .threads_lock = PTHREAD_MUTEX_INITIALIZER };
@@ -37,6 +36,9 @@ static const struct word debug_words[] = {
 	{ "clobber", HSPAN_DEBUG_CLOBBER },
 	{ "break-deletion", HS_DEBUG_BREAK_DELETION },
 	{ "break-insertion", HS_DEBUG_BREAK_INSERTION },
+	{ "scan-avx2", HS_DEBUG_SCAN_AVX2 },
+	{ "scan-portable", HS_DEBUG_SCAN_PORTABLE },
+	{ "no-spans", HS_DEBUG_NO_SPANS },
 	{ NULL, 0 },
 };
 
@@ -151,7 +153,7 @@ static int read_environment(struct hspan_options *o)
 	if (!ret)
 		ret = read_number("HUGESPAN_PERCENT", -1, 1000000, &percent);
 	if (!ret)
-		ret = read_number("HUGESPAN_MARKERS", 1, MAX_MARKERS, &markers);
+		ret = read_number("HUGESPAN_MARKERS", 1, HS_MAX_MARKERS, &markers);
 	if (!ret)
 		ret = read_number("HUGESPAN_SIGNAL", 1, SIGRTMAX, &sig);
 	if (!ret)
@@ -174,7 +176,7 @@ static int read_environment(struct hspan_options *o)
 
 static int check_options(const struct hspan_options *o)
 {
-	if ((unsigned int)o->backend > HSPAN_BACKEND_EMBEDDED || o->markers > MAX_MARKERS)
+	if ((unsigned int)o->backend > HSPAN_BACKEND_EMBEDDED || o->markers > HS_MAX_MARKERS)
 		return -EINVAL;
 	if (o->debug & ~(HSPAN_DEBUG_CHECKMARK | HSPAN_DEBUG_CLOBBER) ||
 	    o->trace & ~(HSPAN_TRACE_GC | HSPAN_TRACE_LIMIT) ||

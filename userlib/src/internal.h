@@ -3,8 +3,10 @@
  * What the library's files share: the heap, the thread, critical sections,
  * and the invariants that tie allocator, barrier, marker and sweeper together.
  *
- * Colours.  An object is black or grey when its mark bit is set (grey: and it
- * is still in a work chunk or a marker's FIFO), white otherwise.
+ * Colours.  An object is white while its mark bit is clear, and is scanned by
+ * whoever sets that bit.  Grey is one that is marked and in a marker's FIFO, and
+ * one that is white and noted: by a word in a barrier's buffer or in a work
+ * chunk, or by a bit in the collector's table of what it has seen (spans.c).
  *
  * A cycle is a row of handshakes; in none of them does a thread wait for
  * another.  "T has acked X" = T ran its part of X:
@@ -106,10 +108,15 @@
 #define HS_NO_SPAN UINT32_MAX
 #define HS_STRUCT_MOST 4096 /* a struct_size above this was never set */
 #define HS_NREGS 32
+#define HS_MAX_MARKERS 16
 
-/* Bits of hs_config.debug that only tests set: a barrier left out on purpose. */
+/* Bits of hs_config.debug that only tests set: a barrier left out on purpose, */
 #define HS_DEBUG_BREAK_DELETION (1u << 16)
 #define HS_DEBUG_BREAK_INSERTION (1u << 17)
+/* and how to mark where there are several ways. */
+#define HS_DEBUG_SCAN_AVX2 (1u << 18)
+#define HS_DEBUG_SCAN_PORTABLE (1u << 19)
+#define HS_DEBUG_NO_SPANS (1u << 20)
 
 enum hs_handshake {
 	HS_BARRIER,

@@ -20,7 +20,9 @@ struct hs_pending {
  * @fifo, @head, @count: objects being prefetched, oldest at @head
  * @bytes, @objects: marked by it in this cycle
  * @words: words it looked at
- * @hungry: others wait for work; NULL when there are none
+ * @hungry: so many workers wait for work; NULL: give none away
+ * @starved: a mutator wanted some
+ * @spans: what a worker has seen and has to visit; NULL: it does without
  */
 struct hs_marker {
 	struct hs_chunk *chunk;
@@ -28,6 +30,8 @@ struct hs_marker {
 	unsigned int head, count;
 	uint64_t bytes, objects, words;
 	const int *hungry;
+	int *starved;
+	struct hs_spans *spans;
 };
 
 /*
