@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One benchmark source, several memory managers: what each of them calls
- * allocating, storing a pointer, and taking part.
+ * allocating, types, storing a pointer, and taking part.
  *
  * -DUSE_HUGESPAN, -DUSE_LIBGC, or neither: malloc and free.
  */
@@ -23,11 +23,14 @@
 #define mem_blocked(call) do { hspan_thread_park(); call; hspan_thread_unpark(); } while (0)
 #define mem_alloc(n) hspan_alloc(n)
 #define mem_alloc_noscan(n) hspan_alloc_noscan(n)
+#define mem_type(bits, n) (mem_the_type = hspan_type_create((n) * 8, (const uint64_t *)(bits), n))
+#define mem_alloc_typed(n) hspan_alloc_typed(mem_the_type)
 #define mem_store(slot, p) hspan_store(slot, p)
 #define mem_collect() hspan_gc()
 #elif defined(USE_LIBGC)
 #define GC_THREADS
 #include <gc.h>
+#include <gc/gc_typed.h>
 #define COLLECTED 1
 #define mem_init() do { GC_INIT(); GC_allow_register_threads(); } while (0)
 #define mem_root(p, n) __asm__ volatile("" : : "r"(p) : "memory")
@@ -35,6 +38,8 @@
 #define mem_blocked(call) do { call; } while (0)
 #define mem_alloc(n) GC_MALLOC(n)
 #define mem_alloc_noscan(n) GC_MALLOC_ATOMIC(n)
+#define mem_type(bits, n) (mem_the_type = GC_make_descriptor(bits, n))
+#define mem_alloc_typed(n) GC_MALLOC_EXPLICITLY_TYPED(n, mem_the_type)
 #define mem_store(slot, p) (*(void **)(slot) = (p))
 #define mem_collect() GC_gcollect()
 #else
@@ -45,8 +50,17 @@
 #define mem_blocked(call) do { call; } while (0)
 #define mem_alloc(n) malloc(n)
 #define mem_alloc_noscan(n) malloc(n)
+#define mem_type(bits, n) ((void)(bits))
+#define mem_alloc_typed(n) malloc(n)
 #define mem_store(slot, p) (*(void **)(slot) = (p))
 #define mem_collect() ((void)0)
+#endif
+
+/* The one type of a program that has one: mem_type(pointer bits, words). */
+#if defined(USE_HUGESPAN)
+static struct hspan_type *mem_the_type __attribute__((unused));
+#elif defined(USE_LIBGC)
+static GC_descr mem_the_type __attribute__((unused));
 #endif
 
 static inline double seconds(void)
