@@ -179,7 +179,7 @@ static inline __attribute__((always_inline)) void here(struct hs_thread *t)
 }
 
 /* Called by the thread itself, out of any critical section. */
-__attribute__((noinline)) void hs_handshake_poll(struct hs_thread *t)
+static __attribute__((noinline)) void poll(struct hs_thread *t, bool interrupted)
 {
 	uint32_t seq;
 
@@ -192,12 +192,17 @@ __attribute__((noinline)) void hs_handshake_poll(struct hs_thread *t)
 			break;
 		memset(t->regs, 0, sizeof(t->regs)); /* an old signal's would keep garbage */
 		here(t);
-		run(t, seq, false);
+		run(t, seq, interrupted);
 		if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
 			hs_scrub_stack();
 	} while (hs_tls.deferred);
 	hs_compiler_barrier();
 	hs_tls.critical--;
+}
+
+void hs_handshake_poll(struct hs_thread *t)
+{
+	poll(t, false);
 }
 
 void hs_deferred_handshake(void)
@@ -288,7 +293,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	if (hs_tls.critical)
 		hs_tls.deferred = 1;
 	else if (HS_TSAN)
-		hs_handshake_poll(t);
+		poll(t, true); /* put off to an atomic access, which bump() has, too */
 	else if (sp < t->stack_lo || sp >= t->stack_hi)
 		; /* in a handler of the program's, on the other stack: we are asked again */
 	else if (t != &hs_nobody && hs_load(&t->state) == HS_RUNNING && wanted(t, &seq)) {
