@@ -14,7 +14,7 @@ static HM_COLD void *no_memory(void)
 	return NULL;
 }
 
-static __attribute__((noinline)) void *malloc_slow(size_t size)
+static __attribute__((__noinline__)) void *malloc_slow(size_t size)
 {
 	bool zeroed = false;
 	void *p = hm_alloc(size, &zeroed);
@@ -44,7 +44,7 @@ API void *malloc(size_t size)
 }
 
 /* The last slot in use of a span, or the first freed of a full one. */
-static __attribute__((noinline)) void freed_last(struct hm_span *span)
+static __attribute__((__noinline__)) void freed_last(struct hm_span *span)
 {
 	hm_left_zero(span);
 	if (unlikely(hm_load(&hm_purge_wanted)))

@@ -39,7 +39,7 @@
 #include "hspan_shim.h"
 
 #define HM_EXPORT	     __attribute__((visibility("default")))
-#define HM_COLD		     __attribute__((noinline, cold))
+#define HM_COLD		     __attribute__((__noinline__, cold))
 #define likely(x)	     __builtin_expect(!!(x), 1)
 #define unlikely(x)	     __builtin_expect(!!(x), 0)
 
