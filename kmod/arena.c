@@ -214,7 +214,6 @@ struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 	arena->flags = args->flags;
 	memcpy(arena->name, args->name, sizeof(arena->name));
 	arena->pool = pool;
-	spin_lock_init(&arena->slot_lock);
 	xa_init_flags(&arena->side, XA_FLAGS_ACCOUNT);
 	ida_init(&arena->client_ids);
 	init_waitqueue_head(&arena->wait);

@@ -58,6 +58,23 @@ static struct folio *hspan_block_take(struct hspan_arena *arena, u32 block)
 	return ERR_PTR(-ENOMEM);
 }
 
+/* Who finds the folio in its slot finds it complete. */
+static void hspan_slot_fill(struct hspan_arena *arena, u32 block,
+			    struct folio *folio)
+{
+	smp_store_release(&arena->slots[block], folio);
+}
+
+/*
+ * The folio is locked.  The barrier is for those who look the other way round:
+ * a fault takes a reference and then looks at the slot, here the references are
+ * looked at next; for bits see hspan_side_pay().
+ */
+static void hspan_slot_empty(struct hspan_arena *arena, u32 block)
+{
+	smp_store_mb(arena->slots[block], NULL);
+}
+
 static int hspan_block_get(struct hspan_heap *heap, u32 block)
 {
 	struct hspan_arena *arena = hspan_heap_priv(heap);
@@ -68,32 +85,19 @@ static int hspan_block_get(struct hspan_heap *heap, u32 block)
 		return PTR_ERR(folio);
 	folio->mapping = arena->inode->i_mapping;
 	folio->index = (pgoff_t)block << HSPAN_BLOCK_ORDER;
-	spin_lock(&arena->slot_lock);
 	WARN_ON_ONCE(arena->slots[block]);
-	WRITE_ONCE(arena->slots[block], folio);
-	spin_unlock(&arena->slot_lock);
+	hspan_slot_fill(arena, block, folio);
 	return 0;
 }
 
-static void hspan_slot_set(struct hspan_arena *arena, u32 block,
-			   struct folio *folio)
-{
-	spin_lock(&arena->slot_lock);
-	WRITE_ONCE(arena->slots[block], folio);
-	spin_unlock(&arena->slot_lock);
-	smp_mb();	/* before bits are looked for: see hspan_side_pay() */
-}
-
 /*
- * Take the locked folio out of its slot and out of all page tables, and unlock
- * it.  Returns whether the owner's reference is the only one left.
+ * Take the locked folio, which is in no slot, out of all page tables, and
+ * unlock it.  Returns whether the owner's reference is the only one left.
  */
-static bool hspan_block_detach(struct hspan_arena *arena, u32 block,
-			       struct folio *folio)
+static bool hspan_block_detach(struct folio *folio)
 {
 	bool alone;
 
-	hspan_slot_set(arena, block, NULL);
 	unmap_mapping_pages(folio->mapping, folio->index, HSPAN_BLOCK_NR,
 			    false);
 	folio->mapping = NULL;
@@ -124,7 +128,8 @@ static void hspan_block_put(struct hspan_heap *heap, u32 block)
 	if (WARN_ON_ONCE(!folio))
 		return;
 	folio_lock(folio);
-	alone = hspan_block_detach(arena, block, folio);
+	hspan_slot_empty(arena, block);
+	alone = hspan_block_detach(folio);
 	trace_hugespan_block_put(arena->id, block, alone);
 	if (alone)
 		hspan_pool_put(arena->pool, folio);
@@ -150,13 +155,13 @@ static bool hspan_block_try_put(struct hspan_heap *heap, u32 block)
 
 	if (WARN_ON_ONCE(!folio) || !folio_trylock(folio))
 		return false;
-	hspan_slot_set(arena, block, NULL);
+	hspan_slot_empty(arena, block);
 	if (!hspan_side_lock_bits(arena, block, true, &bits)) {
-		hspan_slot_set(arena, block, folio);
+		hspan_slot_fill(arena, block, folio);
 		folio_unlock(folio);
 		return false;
 	}
-	alone = hspan_block_detach(arena, block, folio);
+	alone = hspan_block_detach(folio);
 	trace_hugespan_block_put(arena->id, block, alone);
 	if (alone)
 		hspan_pool_give(arena->pool, folio);

@@ -19,8 +19,9 @@
  * A folio has exactly one owner, who holds the owner's reference:
  *
  *	the pool	on one list of one node (hspan_pool_node.lock);
- *	an arena	in hspan_arena.slots (slot_lock), locked or unmapped
- *			whenever that changes;
+ *	an arena	in hspan_arena.slots, which only the heap's block_get,
+ *			block_put and block_try_put change, one at a time for a
+ *			block; locked, or not yet mapped, when they do;
  *	stray.c		it was in use by someone else (a pipe, a device) when
  *			its arena gave it up; it is freed with the last user.
  *
@@ -29,11 +30,20 @@
  * the owner's reference is the only one (folio_ref_freeze), so nobody can
  * see through an old reference what a later owner writes.
  *
- * A fault handler takes a reference under slot_lock, locks the folio, and
- * looks at the slot again: it is emptied only under the folio's lock, and
- * core mm keeps that lock until the folio is mapped.  So whoever empties a
- * slot under the lock and unmaps has unmapped everything.  Pages of the side
- * regions live by the same rule with the xarray in place of the slots.
+ * Slots have no lock.  A fault handler reads one, tries to take a reference
+ * (the folio may have gone to the system meanwhile), and looks at the slot
+ * again: if the folio is still there, the reference is to this arena's block,
+ * and who takes it out will see the reference, as he empties the slot before
+ * he counts references, with a full barrier between.  If it is not, the
+ * reference was to somebody else's page, of which nothing but the count was
+ * touched: at worst a block of ours was held for that moment, and its next
+ * owner makes it a stray.
+ *
+ * Then it locks the folio and looks at the slot once more: it is emptied only
+ * under the folio's lock, and core mm keeps that lock until the folio is
+ * mapped.  So whoever empties a slot under the lock and unmaps has unmapped
+ * everything.  Pages of the side regions live by the same rule with the xarray
+ * in place of the slots, and its lock for taking references.
  *
  * Who pays
  * --------
@@ -50,7 +60,6 @@
  *	mmap_lock, VMA lock			core mm
  *	  folio lock, page lock			side pages by rising index
  *	    i_mmap_rwsem -> page table lock	core mm
- *	    hspan_arena.slot_lock
  *	    hspan_arena.side (xa_lock)
  *	    hspan_pool_node.lock
  *	cpu_hotplug_lock, hspan_cache_lock	core, when a CPU goes; cache.c
@@ -231,7 +240,6 @@ void hspan_poolthread_set_low(struct hspan_pool *pool, unsigned long low);
  * @tables: of those, for what stays until the end
  * @pool: where blocks come from; set once
  * @heap: who has which pages; locks itself
- * @slot_lock: guards @slots
  * @slots: the folio behind each block, or NULL; see the rules above
  * @side: pages of the CONTROL, PAGE_MAP, BITS and NOTES regions by
  *	offset in system pages; guarded by its xa_lock and the page lock, as above
@@ -262,7 +270,6 @@ struct hspan_arena {
 	struct inode *inode;
 	struct hspan_pool *pool;
 	struct hspan_heap *heap;
-	spinlock_t slot_lock;
 	struct folio **slots;
 	struct xarray side;
 	struct ida client_ids;

@@ -78,23 +78,33 @@ static struct hspan_arena *hspan_vma_arena(struct vm_area_struct *vma)
 	return client->arena;
 }
 
+static bool hspan_slot_is(struct hspan_arena *arena, u32 block,
+			  struct folio *folio)
+{
+	return READ_ONCE(arena->slots[block]) == folio;
+}
+
+/*
+ * The block's folio with a reference, NULL if it has none.  What was found in
+ * the slot may have left it before the reference was taken, and be anybody's by
+ * then: so look again, before the lock is touched.  From then on whoever takes
+ * it out sees the reference and does not recycle it.  As in the page cache, RCU
+ * keeps the struct page there until the reference does.
+ */
 static struct folio *hspan_slot_get(struct hspan_arena *arena, u32 block)
 {
 	struct folio *folio;
 
-	spin_lock(&arena->slot_lock);
-	folio = arena->slots[block];
-	if (folio)
-		folio_get(folio);
-	spin_unlock(&arena->slot_lock);
+	rcu_read_lock_sched();
+	while ((folio = READ_ONCE(arena->slots[block]))) {
+		if (!folio_try_get(folio))
+			continue;	/* gone, so the slot has changed */
+		if (likely(hspan_slot_is(arena, block, folio)))
+			break;
+		folio_put(folio);
+	}
+	rcu_read_unlock_sched();
 	return folio;
-}
-
-static bool hspan_slot_is(struct hspan_arena *arena, u32 block,
-			  struct folio *folio)
-{
-	/* Emptied only under the folio lock, which the caller holds. */
-	return READ_ONCE(arena->slots[block]) == folio;
 }
 
 /* The block's folio, locked and with a reference; NULL if it has none. */
@@ -104,7 +114,8 @@ static struct folio *hspan_slot_lock(struct hspan_arena *arena, u32 block)
 
 	while ((folio = hspan_slot_get(arena, block))) {
 		folio_lock(folio);
-		if (hspan_slot_is(arena, block, folio))
+		/* Emptied only under this lock. */
+		if (likely(hspan_slot_is(arena, block, folio)))
 			break;
 		folio_unlock(folio);
 		folio_put(folio);
