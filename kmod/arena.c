@@ -272,6 +272,7 @@ static void hspan_arena_free(struct kref *ref)
 	hspan_arena_debugfs_del(arena);
 	hspan_arena_sysfs_del(arena);
 	hspan_arena_unlink(arena);
+	arena->ending = true;
 	hspan_heap_destroy(arena->heap);
 	hspan_side_free(arena);
 	ida_destroy(&arena->client_ids);

@@ -94,12 +94,13 @@ static int hspan_block_get(struct hspan_heap *heap, u32 block)
  * Take the locked folio, which is in no slot, out of all page tables, and
  * unlock it.  Returns whether the owner's reference is the only one left.
  */
-static bool hspan_block_detach(struct folio *folio)
+static bool hspan_block_detach(struct hspan_arena *arena, struct folio *folio)
 {
 	bool alone;
 
-	unmap_mapping_pages(folio->mapping, folio->index, HSPAN_BLOCK_NR,
-			    false);
+	if (!arena->ending)
+		unmap_mapping_pages(folio->mapping, folio->index,
+				    HSPAN_BLOCK_NR, false);
 	folio->mapping = NULL;
 	alone = folio_ref_freeze(folio, 1);
 	if (alone)
@@ -118,25 +119,32 @@ static void hspan_block_lose(struct hspan_arena *arena, struct folio *folio)
 		folio_put(folio);
 }
 
+static void hspan_block_drop_bits(struct hspan_arena *arena, u32 block)
+{
+	struct hspan_side_bits bits;
+
+	hspan_side_lock_bits(arena, block, false, &bits);
+	hspan_side_drop_bits(arena, block, &bits);
+}
+
 static void hspan_block_put(struct hspan_heap *heap, u32 block)
 {
 	struct hspan_arena *arena = hspan_heap_priv(heap);
 	struct folio *folio = arena->slots[block]; /* only we empty it */
-	struct hspan_side_bits bits;
 	bool alone;
 
 	if (WARN_ON_ONCE(!folio))
 		return;
 	folio_lock(folio);
 	hspan_slot_empty(arena, block);
-	alone = hspan_block_detach(folio);
+	alone = hspan_block_detach(arena, folio);
 	trace_hugespan_block_put(arena->id, block, alone);
 	if (alone)
 		hspan_pool_put(arena->pool, folio);
 	else
 		hspan_block_lose(arena, folio);
-	hspan_side_lock_bits(arena, block, false, &bits);
-	hspan_side_drop_bits(arena, block, &bits);
+	if (!arena->ending)
+		hspan_block_drop_bits(arena, block);
 	hspan_block_uncharge(arena, block);
 }
 
@@ -161,7 +169,7 @@ static bool hspan_block_try_put(struct hspan_heap *heap, u32 block)
 		folio_unlock(folio);
 		return false;
 	}
-	alone = hspan_block_detach(folio);
+	alone = hspan_block_detach(arena, folio);
 	trace_hugespan_block_put(arena->id, block, alone);
 	if (alone)
 		hspan_pool_give(arena->pool, folio);

@@ -11,7 +11,9 @@
  *	                   +-> module (one reference for every open file)
  *
  * A VMA keeps its file, a file its client, a client its arena.  So when an
- * arena is freed no mapping of it exists, and none can be made.
+ * arena is freed no mapping of it exists, and none can be made.  Page tables
+ * let go of pages before their VMA does of its file.  What is left are references
+ * of pipes and devices, and memory failure, which takes the folio's lock.
  *
  * Who owns a block's folio
  * ------------------------
@@ -241,6 +243,8 @@ void hspan_poolthread_set_low(struct hspan_pool *pool, unsigned long low);
  * @pool: where blocks come from; set once
  * @heap: who has which pages; locks itself
  * @slots: the folio behind each block, or NULL; see the rules above
+ * @ending: nothing maps it and nobody can: blocks need not be unmapped, and
+ *	bits are left to hspan_side_free(); set once
  * @side: pages of the CONTROL, PAGE_MAP, BITS and NOTES regions by
  *	offset in system pages; guarded by its xa_lock and the page lock, as above
  * @client_ids: numbers of open clients; locks itself
@@ -271,6 +275,7 @@ struct hspan_arena {
 	struct hspan_pool *pool;
 	struct hspan_heap *heap;
 	struct folio **slots;
+	bool ending;
 	struct xarray side;
 	struct ida client_ids;
 	atomic_t nr_clients;
