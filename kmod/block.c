@@ -85,6 +85,8 @@ static int hspan_block_get(struct hspan_heap *heap, u32 block)
 		return PTR_ERR(folio);
 	folio->mapping = arena->inode->i_mapping;
 	folio->index = (pgoff_t)block << HSPAN_BLOCK_ORDER;
+	/* As it is nowhere else.  Else a fault would see that it is written. */
+	folio_set_dirty(folio);
 	WARN_ON_ONCE(arena->slots[block]);
 	hspan_slot_fill(arena, block, folio);
 	return 0;
