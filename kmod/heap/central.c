@@ -26,17 +26,6 @@ static void hspan_stack_push(struct hspan_stack *stack,
 	WRITE_ONCE(stack->nr, stack->nr + 1);
 }
 
-static struct hspan_sdesc *hspan_stack_pop(struct hspan_stack *stack)
-{
-	struct hspan_sdesc *desc = stack->top;
-
-	if (desc) {
-		stack->top = desc->next;
-		WRITE_ONCE(stack->nr, stack->nr - 1);
-	}
-	return desc;
-}
-
 /*
  * Show clients how many spans are unswept.  No lock orders the stores of
  * different CPUs, so whoever stored looks again: the last one to store saw
@@ -56,24 +45,18 @@ void hspan_control_unswept(struct hspan_heap *heap)
 	} while (shown != hspan_nr_unswept(heap));
 }
 
-/* The span's sweepgen, nfree and class are set; list it, but do not count it. */
-static void hspan_central_push_only(struct hspan_central *central,
-				    struct hspan_sdesc *desc)
-{
-	unsigned int parity = desc->sweepgen & 1;
-
-	lockdep_assert_held(&central->lock);
-	WRITE_ONCE(desc->state, HSPAN_STATE_LISTED);
-	hspan_stack_push(desc->nfree ? &central->partial[parity] :
-				       &central->full[parity], desc);
-}
-
+/* The span's sweepgen, nfree and class are set. */
 static void hspan_central_push(struct hspan_heap *heap,
 			       struct hspan_central *central,
 			       struct hspan_sdesc *desc)
 {
-	atomic_inc(&heap->nr_listed[desc->sweepgen & 1]);
-	hspan_central_push_only(central, desc);
+	unsigned int parity = desc->sweepgen & 1;
+
+	lockdep_assert_held(&central->lock);
+	atomic_inc(&heap->nr_listed[parity]);
+	WRITE_ONCE(desc->state, HSPAN_STATE_LISTED);
+	hspan_stack_push(desc->nfree ? &central->partial[parity] :
+				       &central->full[parity], desc);
 }
 
 /*
@@ -123,32 +106,54 @@ static void hspan_central_list_own(struct hspan_heap *heap,
 		sweepgen = READ_ONCE(heap->sweepgen) - 1;
 }
 
+/* List spans that are swept, but do not count them; returns how many. */
+static u32 hspan_central_push_many(struct hspan_stack *partial,
+				   struct hspan_stack *full,
+				   struct hspan_sdesc *desc)
+{
+	struct hspan_sdesc *next;
+	u32 nr_full = 0, n = 0;
+
+	for (; desc; desc = next, n++) {
+		next = desc->next;
+		WRITE_ONCE(desc->state, HSPAN_STATE_LISTED);
+		if (!desc->nfree) {
+			hspan_stack_push(full, desc);
+			nr_full++;
+			continue;
+		}
+		desc->next = partial->top;
+		partial->top = desc;
+	}
+	WRITE_ONCE(partial->nr, partial->nr + n - nr_full);
+	return n;
+}
+
 /**
  * hspan_central_put() - take swept spans back from their holder
  * @heap: the heap
- * @desc: spans of one class, claimed, linked by next, with their new nfree and
- *	sweepgen; 0 free = treat it as full
+ * @desc: spans of one class and sweepgen, claimed, linked by next, with their
+ *	new nfree and sweepgen; 0 free = treat it as full
  */
 void hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc)
 {
 	struct hspan_central *central = &heap->central[desc->span_class];
+	unsigned int parity = desc->sweepgen & 1;
 	struct hspan_sdesc *next;
-	u32 now, swept = 0;
+	u32 n = 0;
 
 	spin_lock(&central->lock);
-	now = READ_ONCE(heap->sweepgen);
-	for (; desc; desc = next) {
-		next = desc->next;
-		central->puts++;
-		if (desc->sweepgen == now) {
-			hspan_central_push_only(central, desc);
-			swept++;
-		} else {
-			hspan_central_list_own(heap, central, desc);
-		}
+	if (desc->sweepgen == READ_ONCE(heap->sweepgen)) {
+		n = hspan_central_push_many(&central->partial[parity],
+					    &central->full[parity], desc);
+		atomic_add(n, &heap->nr_listed[parity]);
+		desc = NULL;
 	}
-	if (swept)
-		atomic_add(swept, &heap->nr_listed[now & 1]);
+	for (; desc; desc = next, n++) {
+		next = desc->next;
+		hspan_central_list_own(heap, central, desc);
+	}
+	central->puts += n;
 	spin_unlock(&central->lock);
 }
 
@@ -208,19 +213,22 @@ static u32 hspan_central_take(struct hspan_heap *heap, u32 holder,
 			      struct hspan_stack *stack, unsigned int parity,
 			      struct hspan_span *spans, u32 nr)
 {
-	u32 n = 0;
+	struct hspan_sdesc *desc = stack->top, *next;
+	u32 n;
 	u16 flags = 0;
 
-	if (!stack->top)
+	if (!desc)
 		return 0;
 	if ((READ_ONCE(heap->sweepgen) & 1) != parity)
 		flags = HSPAN_SPAN_UNSWEPT;
-	while (n < nr && stack->top) {
-		struct hspan_sdesc *desc = hspan_stack_pop(stack);
-
-		hspan_desc_tell(desc, flags, &spans[n++]);
+	for (n = 0; n < nr && desc; n++, desc = next) {
+		next = desc->next;
+		hspan_desc_tell(desc, flags, spans);
+		spans++;
 		hspan_desc_hand_over(desc, holder);
 	}
+	stack->top = desc;
+	WRITE_ONCE(stack->nr, stack->nr - n);
 	atomic_sub(n, &heap->nr_listed[parity]);
 	return n;
 }
@@ -270,8 +278,10 @@ u32 hspan_central_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 	unswept = swept ^ 1;
 	n = hspan_central_take(heap, holder, &central->partial[swept], swept,
 			       spans, nr);
-	stale = hspan_central_take(heap, holder, &central->partial[unswept],
-				   unswept, spans + n, nr - n);
+	if (n < nr)
+		stale = hspan_central_take(heap, holder,
+					   &central->partial[unswept], unswept,
+					   spans + n, nr - n);
 	if (!n && !stale)
 		stale = hspan_central_take_full(heap, central, holder, unswept,
 						spans, nr);

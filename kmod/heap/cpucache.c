@@ -25,17 +25,7 @@
  * repeats itself from cycle to cycle comes to rest: what it shrank by, it had
  * no use for, and does not grow by again.
  */
-#include "internal.h"
-
-/* Slots of the line that a put may fill. */
-static u32 hspan_cache_limit(const struct hspan_heap *heap,
-			     const struct hspan_cache_line *line)
-{
-	u32 depth = max_t(u32, READ_ONCE(line->depth),
-			  READ_ONCE(heap->cache_depth));
-
-	return min(depth, READ_ONCE(heap->cache_max_depth));
-}
+#include "cpucache.h"
 
 /* A get missed what a put had no room for. */
 static void hspan_cache_grow(const struct hspan_heap *heap,
@@ -66,22 +56,6 @@ static void hspan_cache_adapt(struct hspan_cache_line *line,
 	WRITE_ONCE(line->overflowed, false);
 }
 
-/* The span was in a slot and is ours; it becomes @holder's. */
-static void hspan_cache_hand_out(struct hspan_heap *heap, u32 page, u32 holder,
-				 struct hspan_span *span)
-{
-	struct hspan_sdesc *desc = hspan_desc(heap, page);
-	u32 sweepgen = READ_ONCE(heap->sweepgen);
-	u16 flags = 0;
-
-	if (desc->sweepgen != sweepgen) {
-		WRITE_ONCE(desc->sweepgen, sweepgen - 1);
-		flags = HSPAN_SPAN_UNSWEPT;
-	}
-	hspan_desc_tell(desc, flags, span);
-	hspan_desc_hand_over(desc, holder);
-}
-
 /**
  * hspan_cpucache_get() - take spans from this CPU's cache
  * @heap: the heap
@@ -99,17 +73,19 @@ u32 hspan_cpucache_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 {
 	struct hspan_cpu_cache *cache = get_cpu_ptr(heap->caches);
 	struct hspan_cache_line *line = &cache->line[span_class];
-	u32 n = 0, i;
+	u32 *slot = line->slot, *end = slot + HSPAN_CACHE_DEPTH_MAX;
+	struct hspan_span *span = spans, *last = spans + nr;
+	u32 n;
 
-	for (i = 0; i < HSPAN_CACHE_DEPTH_MAX && n < nr; i++) {
-		u32 word = READ_ONCE(line->slot[i]);
+	for (; slot < end && span < last; slot++) {
+		u32 word = hspan_slot_take(slot);
 
-		if (word)
-			word = xchg(&line->slot[i], 0);
-		if (word)
-			hspan_cache_hand_out(heap, word - 1, holder,
-					     &spans[n++]);
+		if (!word)
+			continue;
+		hspan_cache_hand_out(heap, word - 1, holder, span);
+		span++;
 	}
+	n = span - spans;
 	if (n)
 		local64_add(n, &cache->hits);
 	if (n < nr && READ_ONCE(line->overflowed))
@@ -118,67 +94,14 @@ u32 hspan_cpucache_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 	return n;
 }
 
-/* Publish the page in a free slot, or return NULL.  Full barrier if it is. */
-static u32 *hspan_cache_fill(struct hspan_heap *heap,
-			     struct hspan_cache_line *line, u32 page)
-{
-	u32 limit = hspan_cache_limit(heap, line), i;
-
-	for (i = 0; i < limit; i++) {
-		if (READ_ONCE(line->slot[i]) ||
-		    cmpxchg(&line->slot[i], 0, page + 1))
-			continue;
-		if (i + 1 == limit && !READ_ONCE(line->topped))
-			WRITE_ONCE(line->topped, true);
-		return &line->slot[i];
-	}
-	if (!READ_ONCE(line->overflowed))
-		WRITE_ONCE(line->overflowed, true);
-	return NULL;
-}
-
 /* Empty one slot to its central list; false if there is nothing in it. */
 static bool hspan_cache_drain_slot(struct hspan_heap *heap, u32 *slot)
 {
-	u32 word = READ_ONCE(*slot);
+	u32 word = hspan_slot_take(slot);
 
-	if (word)
-		word = xchg(slot, 0);
 	if (word)
 		hspan_central_drain(heap, hspan_desc(heap, word - 1));
 	return word;
-}
-
-/**
- * hspan_cpucache_put() - keep a span in this CPU's cache
- * @heap: the heap
- * @desc: the span, claimed, with its new nfree, not 0, and sweepgen, which
- *	was the heap's a moment ago
- *
- * The CPU cannot go away between being asked for and the span being in its
- * cache: preemption is off.
- *
- * Return: true, or false if there is no room.
- */
-bool hspan_cpucache_put(struct hspan_heap *heap, struct hspan_sdesc *desc)
-{
-	struct hspan_cpu_cache *cache = get_cpu_ptr(heap->caches);
-	u32 sweepgen = desc->sweepgen;
-	u32 *slot;
-
-	WRITE_ONCE(desc->state, HSPAN_STATE_CACHED);
-	if (!READ_ONCE(cache->used))
-		WRITE_ONCE(cache->used, true);
-	slot = hspan_cache_fill(heap, &cache->line[desc->span_class],
-				desc->page);
-	if (slot)
-		local64_add(1, &cache->puts);
-	put_cpu_ptr(heap->caches);
-
-	/* Not this span, perhaps, but who lists a cached one does no harm. */
-	if (slot && READ_ONCE(heap->sweepgen) != sweepgen)
-		hspan_cache_drain_slot(heap, slot);
-	return slot;
 }
 
 static u32 hspan_cache_drain(struct hspan_heap *heap,
@@ -189,6 +112,80 @@ static u32 hspan_cache_drain(struct hspan_heap *heap,
 	for (i = 0; i < HSPAN_CACHE_DEPTH_MAX; i++)
 		n += hspan_cache_drain_slot(heap, &line->slot[i]);
 	return n;
+}
+
+/* The next span with a free slot, where it is linked; else the end. */
+static struct hspan_sdesc **hspan_cache_seek(struct hspan_sdesc **link)
+{
+	while (*link && !(*link)->nfree)
+		link = &(*link)->next;
+	return link;
+}
+
+/*
+ * Fill slots with spans of the list that have a free slot, as far as there are
+ * any of both.  What is in a slot is not ours any more, and off the list.
+ *
+ * Return: how many.
+ */
+static u32 hspan_cache_fill(const struct hspan_heap *heap,
+			    struct hspan_cache_line *line,
+			    struct hspan_sdesc **link)
+{
+	u32 *slot = line->slot, *end = slot + hspan_cache_limit(heap, line);
+	struct hspan_sdesc *desc, *next;
+	u32 n = 0;
+
+	for (; slot < end; slot++) {
+		if (READ_ONCE(*slot))
+			continue;
+		link = hspan_cache_seek(link);
+		desc = *link;
+		if (!desc)
+			return n;
+		next = desc->next;
+		WRITE_ONCE(desc->state, HSPAN_STATE_CACHED);
+		if (cmpxchg(slot, 0, desc->page + 1))
+			continue;	/* somebody else has filled it */
+		*link = next;
+		n++;
+	}
+	if (n && !READ_ONCE(line->topped))
+		WRITE_ONCE(line->topped, true);
+	if (*hspan_cache_seek(link) && !READ_ONCE(line->overflowed))
+		WRITE_ONCE(line->overflowed, true);
+	return n;
+}
+
+/**
+ * hspan_cpucache_put() - keep spans in this CPU's cache
+ * @heap: the heap
+ * @first: spans of one class, claimed, linked by next, with their new nfree and
+ *	sweepgen, which is the same and was the heap's a moment ago
+ *
+ * The CPU cannot go away between being asked for and the spans being in its
+ * cache: preemption is off.
+ *
+ * Return: those for which there is no room, and those with no free slot.
+ */
+struct hspan_sdesc *hspan_cpucache_put(struct hspan_heap *heap,
+				       struct hspan_sdesc *first)
+{
+	struct hspan_cpu_cache *cache = get_cpu_ptr(heap->caches);
+	struct hspan_cache_line *line = &cache->line[first->span_class];
+	u32 sweepgen = first->sweepgen, n;
+
+	if (!READ_ONCE(cache->used))
+		WRITE_ONCE(cache->used, true);
+	n = hspan_cache_fill(heap, line, &first);
+	if (n)
+		local64_add(n, &cache->puts);
+	put_cpu_ptr(heap->caches);
+
+	/* Not these spans, perhaps, but who lists a cached one does no harm. */
+	if (n && READ_ONCE(heap->sweepgen) != sweepgen)
+		hspan_cache_drain(heap, line);
+	return first;
 }
 
 /**

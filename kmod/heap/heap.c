@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * The span heap's calls: making and ending a heap, getting, putting and
- * sweeping spans, and starting a cycle.  The order of locks and the life of
- * a span are told in heap.h.
+ * The span heap's calls: making and ending a heap, getting and sweeping spans,
+ * and starting a cycle.  The order of locks and the life of a span are told in
+ * heap.h.
  */
-#include "internal.h"
+#include "cpucache.h"
 
 struct hspan_heap *hspan_heap_create(const struct hspan_heap_ops *ops,
 				     void *priv, u32 nr_blocks)
@@ -74,6 +74,7 @@ static int hspan_get_small(struct hspan_heap *heap, u32 holder, u32 span_class,
 		n = hspan_central_get(heap, holder, span_class, spans, nr);
 	if (n)
 		return n;
+	might_sleep();
 	return hspan_pageheap_get(heap, holder, span_class, npages, spans, nr,
 				  true);
 }
@@ -84,16 +85,18 @@ static int hspan_get_large(struct hspan_heap *heap, u32 holder, u32 span_class,
 {
 	if (npages > (u64)heap->nr_blocks * HSPAN_BLOCK_PAGES)
 		return -ENOSPC;
+	might_sleep();
 	return hspan_pageheap_get(heap, holder, span_class, npages, spans, nr,
 				  true);
 }
 
-int hspan_heap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
-		   u32 npages, u32 flags, struct hspan_span *spans, u32 nr)
+/* No part of its caller, which otherwise has no registers to save. */
+static noinline int hspan_get_any(struct hspan_heap *heap, u32 holder,
+				  u32 span_class, u32 npages, u32 flags,
+				  struct hspan_span *spans, u32 nr)
 {
 	bool large = span_class / 2 == 0;
 
-	might_sleep();
 	if (!holder || !nr || nr > HSPAN_BATCH_MAX ||
 	    span_class >= HSPAN_NR_SPAN_CLASSES || flags & ~HSPAN_GET_FRESH ||
 	    large != !!npages)
@@ -105,155 +108,18 @@ int hspan_heap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 	return hspan_get_small(heap, holder, span_class, flags, spans, nr);
 }
 
-/* The descriptor of any page number, or NULL. */
-static struct hspan_sdesc *hspan_desc_find(struct hspan_heap *heap, u32 page)
+int hspan_heap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
+		   u32 npages, u32 flags, struct hspan_span *spans, u32 nr)
 {
-	struct hspan_block *block;
-	u32 index = hspan_block_of(page);
-
-	if (index >= heap->nr_blocks)
-		return NULL;
-	index = array_index_nospec(index, heap->nr_blocks);
-	block = hspan_block(heap, index);
-	return block ? &block->sdesc[page % HSPAN_BLOCK_PAGES] : NULL;
-}
-
-/*
- * Take the span from @holder.  Only one of several that try gets it, and
- * what it reads of the descriptor afterwards does not change under it.
- */
-static int hspan_desc_claim(struct hspan_sdesc *desc, u32 holder)
-{
-	u32 now = READ_ONCE(desc->holder);
-
-	if (now == holder && holder)
-		now = cmpxchg(&desc->holder, holder, 0);
-	if (now == holder && holder)
-		return 0;
-	if (now)
-		return -EPERM;
-	if (READ_ONCE(desc->state) == HSPAN_STATE_FREE)
-		return -ENOENT;
-	return -EALREADY;
-}
-
-/* May the claimed span be put back like this?  It is not touched yet. */
-static int hspan_put_check(u32 now, const struct hspan_sdesc *desc,
-			   const struct hspan_put *put)
-{
-	if (put->sweepgen + 1 == now)
-		return 0;
-	if (put->sweepgen != now ||
-	    put->nfree > hspan_nelems(desc->span_class))
-		return -EINVAL;
-	return 0;
-}
-
-/**
- * struct hspan_batch - swept spans on their way to one central list
- * @first: linked by next
- * @span_class: of them all
- * @cache_full: this CPU's cache of the class had no room
- */
-struct hspan_batch {
-	struct hspan_sdesc *first;
-	u32 span_class;
-	bool cache_full;
-};
-
-static void hspan_batch_end(struct hspan_heap *heap, struct hspan_batch *batch)
-{
-	if (batch->first)
-		hspan_central_put(heap, batch->first);
-	batch->first = NULL;
-}
-
-/* A swept span that is ours, with free slots or without, but not empty. */
-static void hspan_batch_put(struct hspan_heap *heap, struct hspan_batch *batch,
-			    struct hspan_sdesc *desc)
-{
-	if (desc->span_class != batch->span_class) {
-		hspan_batch_end(heap, batch);
-		batch->span_class = desc->span_class;
-		batch->cache_full = false;
+	if (nr == 1 && !(flags | npages) && holder &&
+	    span_class < HSPAN_NR_SPAN_CLASSES) {
+		span_class = array_index_nospec(span_class,
+						HSPAN_NR_SPAN_CLASSES);
+		if (hspan_cpucache_get_one(heap, holder, span_class, spans))
+			return 1;
 	}
-	if (desc->nfree && !batch->cache_full) {
-		if (hspan_cpucache_put(heap, desc))
-			return;
-		batch->cache_full = true;
-	}
-	desc->next = batch->first;
-	batch->first = desc;
-}
-
-/*
- * Sweepgen only grows, so one that is neither the current nor the one before
- * is wrong for good.  One that is current here may be overtaken before the
- * span is listed, which then is unswept.
- */
-static int hspan_put_claimed(struct hspan_heap *heap, struct hspan_batch *batch,
-			     struct hspan_sdesc *desc,
-			     const struct hspan_put *put)
-{
-	u32 now = READ_ONCE(heap->sweepgen);
-	int err = hspan_put_check(now, desc, put);
-
-	if (err)
-		return err;
-	if (put->sweepgen != now)
-		return hspan_central_put_unswept(heap, desc, put->sweepgen);
-	if (put->nfree == hspan_nelems(desc->span_class)) {
-		hspan_pageheap_put(heap, desc);
-		return 0;
-	}
-	WRITE_ONCE(desc->nfree, put->nfree);
-	WRITE_ONCE(desc->sweepgen, put->sweepgen);
-	hspan_batch_put(heap, batch, desc);
-	return 0;
-}
-
-static int hspan_put_one(struct hspan_heap *heap, struct hspan_batch *batch,
-			 u32 holder, const struct hspan_put *put)
-{
-	struct hspan_sdesc *desc = hspan_desc_find(heap, put->page);
-	int err;
-
-	if (!desc)
-		return -ENOENT;
-	err = hspan_desc_claim(desc, holder);
-	if (err)
-		return err;
-	err = hspan_put_claimed(heap, batch, desc, put);
-	if (err)	/* refused: it stays with its holder */
-		smp_store_release(&desc->holder, holder);
-	return err;
-}
-
-u32 hspan_heap_put_many(struct hspan_heap *heap, u32 holder,
-			struct hspan_put *puts, u32 nr)
-{
-	struct hspan_batch batch = { 0 };
-	u32 done = 0, i;
-
-	for (i = 0; i < nr; i++) {
-		puts[i].error = hspan_put_one(heap, &batch, holder, &puts[i]);
-		done += !puts[i].error;
-	}
-	hspan_batch_end(heap, &batch);
-	return done;
-}
-
-int hspan_heap_put(struct hspan_heap *heap, u32 holder, u32 page, u32 nfree,
-		   u32 sweepgen)
-{
-	struct hspan_put put = {
-		.page = page,
-		.nfree = nfree,
-		.sweepgen = sweepgen,
-	};
-
-	hspan_heap_put_many(heap, holder, &put, 1);
-	return put.error;
+	return hspan_get_any(heap, holder, span_class, npages, flags, spans,
+			     nr);
 }
 
 int hspan_heap_sweep_next(struct hspan_heap *heap, u32 holder,
@@ -356,28 +222,6 @@ void hspan_heap_set_pressure(struct hspan_heap *heap, u32 level)
 
 	if (control)
 		WRITE_ONCE(control->pressure, level);
-}
-
-u64 hspan_heap_drop_holder(struct hspan_heap *heap, u32 holder)
-{
-	u64 n = 0;
-	u32 i, j;
-
-	might_sleep();
-	for (i = 0; holder && i < heap->nr_blocks; i++) {
-		struct hspan_block *block = hspan_block(heap, i);
-
-		for (j = 0; block && j < HSPAN_BLOCK_PAGES; j++) {
-			struct hspan_sdesc *desc = &block->sdesc[j];
-
-			if (hspan_desc_claim(desc, holder))
-				continue;
-			hspan_central_adopt(heap, desc);
-			n++;
-		}
-		cond_resched();
-	}
-	return n;
 }
 
 void hspan_heap_set_control(struct hspan_heap *heap,

@@ -74,7 +74,8 @@ struct hspan_heap;
  *	a block, after its first block_get; may sleep; NULL = no memory.  They
  *	stay valid, and are written by the heap, for as long as the heap lives.
  * @block_put: @block has no span and no page map entry left and its memory
- *	may go.  May sleep; no lock held.
+ *	may go.  May sleep; no lock held.  When the heap is destroyed there
+ *	are both still, and nobody who looks at them.
  * @block_try_put: the same without waiting for any lock that a user of the
  *	block may hold; false = not now.  Only hspan_heap_try_release() calls
  *	it, and NULL will do where nobody calls that.

@@ -35,11 +35,11 @@
 
 /**
  * struct hspan_sdesc - what is known of the span that starts at one page
- * @next: below it on a central list (central lock)
+ * @next: below it on a central list (central lock), or in a batch
  * @page: the page this describes; constant
- * @holder: client that has the span, or 0; moved by cmpxchg, see heap.h.
- *	While it is 0, whoever moved it there owns the fields below.
  * @npages: pages of the span
+ * @holder: client that has the span, or 0; moved by cmpxchg, see heap.h.
+ *	While it is 0, whoever moved it there owns all but @page.
  * @sweepgen: cycle in which it was last swept, as far as we were told
  * @nfree: free slots when last put back
  * @span_class: size class * 2 + noscan
@@ -51,8 +51,8 @@
 struct hspan_sdesc {
 	struct hspan_sdesc *next;
 	u32 page;
-	u32 holder;
 	u32 npages;
+	u32 holder;
 	u32 sweepgen;
 	u16 nfree;
 	u8 span_class;
@@ -239,13 +239,14 @@ static inline u32 hspan_nelems(u32 span_class)
 static inline void hspan_desc_tell(const struct hspan_sdesc *desc, u16 flags,
 				   struct hspan_span *span)
 {
-	span->page = desc->page;
-	span->npages = desc->npages;
-	span->span_class = desc->span_class;
-	span->flags = flags;
-	span->nfree = desc->nfree;
-	span->sweepgen = desc->sweepgen;
-	span->reserved = 0;
+	*span = (struct hspan_span){
+		.page = desc->page,
+		.npages = desc->npages,
+		.span_class = desc->span_class,
+		.flags = flags,
+		.nfree = desc->nfree,
+		.sweepgen = desc->sweepgen,
+	};
 }
 
 /* Nothing of the span may be touched by us after this. */
@@ -310,7 +311,8 @@ size_t hspan_cpucache_bytes(void);
 void hspan_cpucache_exit(struct hspan_heap *heap);
 u32 hspan_cpucache_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		       struct hspan_span *spans, u32 nr);
-bool hspan_cpucache_put(struct hspan_heap *heap, struct hspan_sdesc *desc);
+struct hspan_sdesc *hspan_cpucache_put(struct hspan_heap *heap,
+				       struct hspan_sdesc *first);
 u32 hspan_cpucache_drain(struct hspan_heap *heap, u32 span_class);
 void hspan_cpucache_flush_cpu(struct hspan_heap *heap, int cpu,
 			      enum hspan_flush how);

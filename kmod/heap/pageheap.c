@@ -274,11 +274,8 @@ void hspan_pageheap_exit(struct hspan_heap *heap)
 		block = heap->blocks[i];
 		if (!block)
 			continue;
-		if (block->held) {
-			hspan_page_map_set(heap, i * HSPAN_BLOCK_PAGES,
-					   HSPAN_BLOCK_PAGES, HSPAN_PM_NONE);
+		if (block->held)
 			heap->ops->block_put(heap, i);
-		}
 		kvfree(block->sdesc);
 		kfree(block);
 		cond_resched();

@@ -27,6 +27,7 @@ typedef int64_t s64;
 
 /* Compiler and machine. */
 #define __percpu
+#define noinline	__attribute__((noinline))
 #define ____cacheline_aligned_in_smp	__attribute__((aligned(64)))
 #define hspan_shim_unlikely(x)		__builtin_expect(!!(x), 0)
 
