@@ -443,7 +443,7 @@ union hspan_ioctl_arg {
  * @usize: bytes in it
  * @ksize: bytes this module knows
  * @written: its outcome has been copied out, or must not be
- * @arg: the struct as this module knows it
+ * @arg: the struct as this module knows it, unless the handler reads its own
  */
 struct hspan_call {
 	struct hspan_client *client;
@@ -469,6 +469,10 @@ long hspan_cmd_limit(struct hspan_call *call);
 long hspan_cmd_stats(struct hspan_call *call);
 long hspan_cmd_arena_find(struct hspan_call *call);
 
+long hspan_span_get(struct hspan_client *client,
+		    struct hspan_span_get __user *uargs);
+long hspan_span_put(struct hspan_client *client,
+		    struct hspan_span_put __user *uargs);
 long hspan_cmd_span_get(struct hspan_call *call);
 long hspan_cmd_span_put(struct hspan_call *call);
 long hspan_cmd_sweep_next(struct hspan_call *call);

@@ -14,18 +14,16 @@
 
 #include "hugespan.h"
 #include "trace.h"
-#include "usercopy.h"
 
 #define HSPAN_ON_DEVICE		BIT(0)
 #define HSPAN_ON_ARENA		BIT(1)
-#define HSPAN_OUT_ALWAYS	BIT(2)	/* copied out even if refused */
 
 /**
  * struct hspan_ioctl - one command
  * @handler: does it
  * @cmd: its number as in the header, for direction and size
  * @min_size: bytes of the struct's first version
- * @flags: HSPAN_ON_*, HSPAN_OUT_*
+ * @flags: HSPAN_ON_*
  */
 struct hspan_ioctl {
 	long (*handler)(struct hspan_call *call);
@@ -60,8 +58,7 @@ static const struct hspan_ioctl hspan_ioctls[] = {
 	HSPAN_IOCTL(HSPAN_IOC_ARENA_INFO, hspan_cmd_arena_info, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_ARENA_OPEN, hspan_cmd_arena_open, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_SPAN_GET, hspan_cmd_span_get, HSPAN_ON_ARENA),
-	HSPAN_IOCTL(HSPAN_IOC_SPAN_PUT, hspan_cmd_span_put,
-		    HSPAN_ON_ARENA | HSPAN_OUT_ALWAYS),
+	HSPAN_IOCTL(HSPAN_IOC_SPAN_PUT, hspan_cmd_span_put, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_SWEEP_NEXT, hspan_cmd_sweep_next, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_CYCLE, hspan_cmd_cycle, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_RELEASE, hspan_cmd_release, HSPAN_ON_ARENA),
@@ -79,8 +76,6 @@ static const struct hspan_ioctl hspan_ioctls[] = {
  */
 int hspan_call_read(struct hspan_call *call)
 {
-	if (call->usize == call->ksize && IS_ALIGNED(call->ksize, sizeof(u64)))
-		return hspan_copy_in(&call->arg, call->uarg, call->ksize);
 	return copy_struct_from_user(&call->arg, call->ksize, call->uarg,
 				     call->usize);
 }
@@ -98,8 +93,6 @@ int hspan_call_write(struct hspan_call *call)
 	if (call->written)
 		return 0;
 	call->written = true;
-	if (call->usize == size && IS_ALIGNED(size, sizeof(u64)))
-		return hspan_copy_out(call->uarg, &call->arg, size);
 	if (copy_to_user(call->uarg, &call->arg, size))
 		return -EFAULT;
 	if (call->usize > size &&
@@ -149,7 +142,7 @@ static long hspan_ioctl_do(struct hspan_client *client, unsigned int where,
 	}
 
 	ret = desc->handler(&call);
-	if (ret >= 0 || (desc->flags & HSPAN_OUT_ALWAYS)) {
+	if (ret >= 0) {
 		err = hspan_call_write(&call);
 		if (err)
 			return err;
@@ -157,11 +150,10 @@ static long hspan_ioctl_do(struct hspan_client *client, unsigned int where,
 	return ret;
 }
 
-static long hspan_ioctl(struct hspan_client *client, unsigned int where,
-			unsigned int cmd, unsigned long arg)
+/* What every call returns, after it is known whether it was refused. */
+static long hspan_ioctl_end(struct hspan_client *client, unsigned int cmd,
+			    long ret)
 {
-	long ret = hspan_ioctl_do(client, where, cmd, arg);
-
 	/* Commands of others, such as TCGETS, are no news. */
 	if (unlikely(ret < 0 && ret != -ENOTTY))
 		trace_hugespan_ioctl_error(client ? client->arena->id : 0,
@@ -172,10 +164,21 @@ static long hspan_ioctl(struct hspan_client *client, unsigned int where,
 
 long hspan_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return hspan_ioctl(NULL, HSPAN_ON_DEVICE, cmd, arg);
+	return hspan_ioctl_end(NULL, cmd,
+			       hspan_ioctl_do(NULL, HSPAN_ON_DEVICE, cmd, arg));
 }
 
+/* The two that clients make all the time take a shorter way. */
 long hspan_arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return hspan_ioctl(file->private_data, HSPAN_ON_ARENA, cmd, arg);
+	struct hspan_client *client = file->private_data;
+	long ret;
+
+	if (cmd == HSPAN_IOC_SPAN_GET)
+		ret = hspan_span_get(client, (void __user *)arg);
+	else if (cmd == HSPAN_IOC_SPAN_PUT)
+		ret = hspan_span_put(client, (void __user *)arg);
+	else
+		ret = hspan_ioctl_do(client, HSPAN_ON_ARENA, cmd, arg);
+	return hspan_ioctl_end(client, cmd, ret);
 }
