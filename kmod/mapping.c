@@ -167,8 +167,19 @@ static vm_fault_t hspan_side_fault(struct vm_fault *vmf)
 	return VM_FAULT_LOCKED;
 }
 
+/*
+ * A fault maps all of a block as it is.  Core mm calls the handlers of those who
+ * have this with no more than the VMA's lock, which is enough for us.
+ */
+static vm_fault_t hspan_map_pages(struct vm_fault *vmf, pgoff_t start,
+				  pgoff_t end)
+{
+	return 0;
+}
+
 static const struct vm_operations_struct hspan_data_vm_ops = {
 	.fault = hspan_data_fault,
+	.map_pages = hspan_map_pages,
 };
 
 static const struct vm_operations_struct hspan_side_vm_ops = {
