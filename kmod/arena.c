@@ -400,11 +400,23 @@ err_uncharge:
 	return ERR_PTR(err);
 }
 
-/* The client's spans become full and unswept before its number is free. */
+/*
+ * The client's spans become full and unswept before its number is free.  With
+ * the last client of an arena without a name they end: nobody can come after.
+ */
+static u64 hspan_client_drop(struct hspan_client *client)
+{
+	struct hspan_arena *arena = client->arena;
+
+	if (kref_read(&arena->ref) == 1 && !arena->name_ns)
+		return 0;
+	return hspan_heap_drop_holder(arena->heap, client->id);
+}
+
 static void hspan_client_destroy(struct hspan_client *client)
 {
 	struct hspan_arena *arena = client->arena;
-	u64 spans = hspan_heap_drop_holder(arena->heap, client->id);
+	u64 spans = hspan_client_drop(client);
 
 	trace_hugespan_client_drop(arena->id, client->id, spans);
 	ida_free(&arena->client_ids, client->id);
