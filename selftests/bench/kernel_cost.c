@@ -60,8 +60,8 @@ static const struct limit {
 	const char *suffix;
 } limits[] = {
 	{ "map", "touch", 11000, 8000, "" },
-	{ "span", "get+put", 1450, 1450, "-no-tomoyo" },
-	{ "span", "get+put-of-32", 330, 330, "-no-tomoyo" },
+	{ "span", "get+put", 1200, 1200, "-no-tomoyo" },
+	{ "span", "get+put-of-32", 150, 150, "-no-tomoyo" },
 	{ "teardown", "large-spans", 6000, 6000, "" },
 };
 
