@@ -102,7 +102,8 @@ install: lib
 	ln -sf libhugespan.so.0 $(DESTDIR)$(LIBDIR)/libhugespan.so
 	$(INSTALL) -m 644 $(O)/userlib/libhugespan.a $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) -m 755 $(O)/userlib/libhugespan-malloc.so $(DESTDIR)$(LIBDIR)/
-	$(INSTALL) -m 644 userlib/include/hugespan.h $(DESTDIR)$(INCLUDEDIR)/
+	$(INSTALL) -m 644 userlib/include/hugespan.h userlib/include/hugespan-inline.h \
+		$(DESTDIR)$(INCLUDEDIR)/
 	$(INSTALL) -D -m 644 uapi/linux/hugespan.h \
 		$(DESTDIR)$(INCLUDEDIR)/linux/hugespan.h
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -142,7 +143,7 @@ uninstall:
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.so.0 $(DESTDIR)$(LIBDIR)/libhugespan.so
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.a $(DESTDIR)$(LIBDIR)/libhugespan-malloc.so
 	$(RM) $(DESTDIR)$(LIBDIR)/pkgconfig/hugespan.pc
-	$(RM) $(DESTDIR)$(INCLUDEDIR)/hugespan.h
+	$(RM) $(DESTDIR)$(INCLUDEDIR)/hugespan.h $(DESTDIR)$(INCLUDEDIR)/hugespan-inline.h
 	$(RM) $(DESTDIR)$(INCLUDEDIR)/linux/hugespan.h
 	$(RM) $(DESTDIR)$(BINDIR)/hspan-cached
 	for page in $(MAN_PAGES); do \

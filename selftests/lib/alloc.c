@@ -69,6 +69,35 @@ static void class_boundaries(void **state)
 	}
 }
 
+/* An object of a size known when compiled is like one of the call's. */
+static bool is_alike(void *p, void *q, size_t size, bool noscan)
+{
+	return is_sound(p, size, !noscan) && hspan_usable_size(p) == hspan_usable_size(q) &&
+	       hspan_base(p) == p && memset(p, 0x5a, hspan_usable_size(p));
+}
+
+#define SAME(n)                                                                          \
+	do {                                                                             \
+		if (!is_alike(hspan_alloc(n), (hspan_alloc)(n), n, false) ||             \
+		    !is_alike(hspan_alloc_noscan(n), (hspan_alloc_noscan)(n), n, true))  \
+			fail_msg("size %d differs", n);                                  \
+	} while (0)
+#define SAME4(n) SAME(n); SAME((n) + 1); SAME((n) + 2); SAME((n) + 3)
+#define SAME16(n) SAME4(n); SAME4((n) + 4); SAME4((n) + 8); SAME4((n) + 12)
+#define SAME64(n) SAME16(n); SAME16((n) + 16); SAME16((n) + 32); SAME16((n) + 48)
+#define SAME256(n) SAME64(n); SAME64((n) + 64); SAME64((n) + 128); SAME64((n) + 192)
+
+static void sizes_known_when_compiled(void **state)
+{
+	(void)state;
+	SAME(0);
+	SAME256(1);
+	SAME256(257);
+	SAME4(513);
+	SAME(1000);
+	SAME(40000);
+}
+
 static void large_sizes(void **state)
 {
 	static const size_t sizes[] = { 32769,	 40960,	  65536,   65537,   100001, 262144, 262145,
@@ -335,6 +364,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_sizes),
 		cmocka_unit_test(class_boundaries),
+		cmocka_unit_test(sizes_known_when_compiled),
 		cmocka_unit_test(large_sizes),
 		cmocka_unit_test(tail_waste),
 		cmocka_unit_test(what_is_no_object),

@@ -396,6 +396,8 @@ struct hspan_stats {
 /** hspan_stats_read - fill @stats; -EINVAL for a struct_size not known */
 int hspan_stats_read(struct hspan_stats *stats);
 
+#include "hugespan-inline.h"
+
 #ifdef __cplusplus
 }
 #endif

@@ -29,7 +29,7 @@ static inline __attribute__((always_inline)) void *bump(size_t size, bool noscan
 
 	if (likely(size - 1 < HSPAN_SMALL_MAX)) {
 		unsigned int cls = hspan_size_class(size);
-		struct hs_run *run = &t->run[HSPAN_SPAN_CLASS(cls, noscan)];
+		struct hspan_run *run = &t->run[HSPAN_SPAN_CLASS(cls, noscan)];
 		char *p = hs_load(&run->cur);
 		char *next = p + hspan_class_size[cls];
 
@@ -95,7 +95,7 @@ static void put_span(uint32_t page, uint32_t nfree, uint32_t sweepgen)
 /* What is left of a run is free again, but for its first @keep slots. */
 static void return_run(struct hs_thread *t, uint32_t sc, uint32_t keep)
 {
-	struct hs_run *run = &t->run[sc];
+	struct hspan_run *run = &t->run[sc];
 	uint32_t page = t->held[sc].page;
 	uint32_t from, to;
 
@@ -143,7 +143,7 @@ void hs_cache_flush(struct hs_thread *t, bool only_stale, bool interrupted)
 void hs_cache_blacken(struct hs_thread *t, uint32_t gen)
 {
 	for (uint32_t sc = 0; sc < HSPAN_NR_SPAN_CLASSES; sc++) {
-		struct hs_run *run = &t->run[sc];
+		struct hspan_run *run = &t->run[sc];
 		uint32_t page = t->held[sc].page;
 
 		if (page == HS_NO_SPAN || !run->cur || run->cur >= run->end)
@@ -266,7 +266,7 @@ static void *alloc_small(struct hs_thread *t, size_t size, bool noscan, int *ret
 {
 	unsigned int cls = hspan_size_class(size);
 	uint32_t sc = HSPAN_SPAN_CLASS(cls, noscan);
-	struct hs_run *run = &t->run[sc];
+	struct hspan_run *run = &t->run[sc];
 	char *p = NULL;
 
 	hs_enter();

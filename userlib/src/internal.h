@@ -66,6 +66,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HSPAN_NO_INLINE
 #include <hugespan.h>
 
 #include "backend.h"
@@ -133,12 +134,6 @@ enum hs_thread_state {
 	HS_CLAIMED, /* it does just now */
 };
 
-/** struct hs_run - where the next objects of a span class come from */
-struct hs_run {
-	char *cur;
-	char *end;
-};
-
 /**
  * struct hs_held - the span a thread allocates a class from
  * @page: its first page, or HS_NO_SPAN
@@ -157,7 +152,8 @@ struct hs_chunk;
 
 /**
  * struct hs_thread - a thread that takes part
- * @run: allocation fast path; written by the thread, or for it in a handshake
+ * @run: allocation fast path, what hspan_runs leads to; written by the thread,
+ *	or for it in a handshake
  * @held: the spans behind @run; the same
  * @barrier: its stores shade
  * @black_gen: spans of this sweepgen are allocated from black
@@ -174,7 +170,7 @@ struct hs_chunk;
  * @next, @prev: the list of threads (hs.threads_lock)
  */
 struct hs_thread {
-	struct hs_run run[HSPAN_NR_SPAN_CLASSES];
+	struct hspan_run run[HSPAN_NR_SPAN_CLASSES];
 	struct hs_held held[HSPAN_NR_SPAN_CLASSES];
 	bool barrier;
 	bool scrub;

@@ -20,8 +20,20 @@
 
 struct hs_thread hs_nobody = { .barrier = true };
 __thread struct hs_tls hs_tls __attribute__((tls_model("initial-exec"))) = { .self = &hs_nobody };
+HS_EXPORT __thread struct hspan_run *hspan_runs = hs_nobody.run;
 
 static pthread_key_t exit_key;
+
+/*
+ * The thread is @t from now on.  For the oracle, what is inlined in the program
+ * finds nothing: it may keep the end of a run, which is the start of some object,
+ * in a register that the oracle believes.
+ */
+static void become(struct hs_thread *t)
+{
+	hs_tls.self = t;
+	hspan_runs = hs.config.debug & HSPAN_DEBUG_CHECKMARK ? hs_nobody.run : t->run;
+}
 
 static int find_stack(struct hs_thread *t)
 {
@@ -109,7 +121,7 @@ static void link_thread(struct hs_thread *t)
 		t->next->prev = t;
 	hs.threads = t;
 	hs_add(&hs.nr_threads, 1); /* statistics look without the lock */
-	hs_tls.self = t;
+	become(t);
 	catch_up(t);
 	hs_leave();
 	pthread_mutex_unlock(&hs.threads_lock);
@@ -131,7 +143,7 @@ static void unlink_thread(struct hs_thread *t)
 	if (t->next)
 		t->next->prev = t->prev;
 	hs_sub(&hs.nr_threads, 1);
-	hs_tls.self = &hs_nobody;
+	become(&hs_nobody);
 	hs_tls.deferred = 0;
 	hs_leave();
 	pthread_mutex_unlock(&hs.threads_lock);
@@ -195,7 +207,7 @@ static void leave(void *arg)
 	if (hs_tls.self != t)
 		return;
 	if (hs.forked) {
-		hs_tls.self = &hs_nobody; /* locks may be held by nobody who exists */
+		become(&hs_nobody); /* locks may be held by nobody who exists */
 		return;
 	}
 	unlink_thread(t);
