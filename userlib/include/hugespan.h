@@ -136,6 +136,32 @@ void *hspan_alloc(size_t size);
  */
 void *hspan_alloc_noscan(size_t size);
 
+/**
+ * hspan_alloc_aligned - hspan_alloc() at a multiple of @alignment
+ * @alignment: a power of two, at most 2 MiB
+ * @size: bytes
+ *
+ * Beyond 8 KiB the address may lie inside a larger object, see hspan_base().
+ * NULL with EINVAL, or as hspan_alloc().
+ */
+void *hspan_alloc_aligned(size_t alignment, size_t size);
+
+/** hspan_alloc_noscan_aligned - hspan_alloc_noscan() at a multiple of @alignment */
+void *hspan_alloc_noscan_aligned(size_t alignment, size_t size);
+
+/**
+ * hspan_realloc - make an object larger or smaller
+ * @ptr: its start, or NULL
+ * @size: bytes wanted; 0 is taken as 1
+ *
+ * Where it is if there is room, or in a new object of the same kind, scanned
+ * word by word or not at all; the old one is left to the collector.  Bytes that
+ * hspan_usable_size() did not count before are zero, but for noscan objects.
+ * NULL with EINVAL when @ptr is not the start of an object, or as hspan_alloc();
+ * then @ptr is as it was.
+ */
+void *hspan_realloc(void *ptr, size_t size);
+
 /** struct hspan_type - which words of an object are pointers */
 struct hspan_type;
 
