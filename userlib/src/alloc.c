@@ -18,6 +18,7 @@
 
 #define RUN_BYTES 4096u /* cleared at once; stays in the first-level cache */
 #define CLEAR_IN_SECTION (256u << 10)
+#define POLL_BYTES 4096u /* taken since a thread last looked about */
 #define RETRIES 2
 #define RAISES 8 /* of the limit, for one allocation */
 
@@ -64,12 +65,8 @@ static uint32_t slot_at(uint32_t span_class, uint32_t page, const char *p)
 
 static uint32_t count_free(uint32_t page, uint32_t span_class)
 {
-	const uint64_t *bits = hs_alloc_bits(page, span_class);
-	uint32_t used = 0;
-
-	for (uint32_t w = 0; w < hs_bit_words(span_class); w++)
-		used += (uint32_t)__builtin_popcountll(hs_load(&bits[w]));
-	return hs_nelems(span_class) - used;
+	return hs_nelems(span_class) -
+	       hs_count_bits(hs_alloc_bits(page, span_class), hs_bit_words(span_class));
 }
 
 /* Give spans back to the backend; refusal means our books are wrong. */
@@ -170,7 +167,7 @@ static void take_run(struct hs_thread *t, uint32_t sc, uint32_t from, uint32_t t
 			      (uint32_t)((hi - base) >> 3));
 	if (t->black_gen == held->sweepgen)
 		hs_set_bits(hs_mark_bits(held->page), from, to);
-	hs_set_bits(hs_alloc_bits(held->page, sc), from, to);
+	hs_set_own_bits(hs_alloc_bits(held->page, sc), from, to);
 	held->next = to;
 	hs_set(&t->run[sc].cur, lo);
 	hs_set(&t->run[sc].end, hi);
@@ -239,6 +236,19 @@ static void hold(struct hs_held *held, const struct hspan_span *s)
 	}
 }
 
+/*
+ * Where the heap holds as much as it is to hold, space is made by sweeping and
+ * not by growing.
+ */
+static void sweep_before_growing(void)
+{
+	const volatile struct hspan_control *c = hs.space.control;
+
+	if (hs_load(&c->nr_unswept) && !hs_load(&c->blocks_free) &&
+	    hs_pacer_is_full((uint64_t)hs_load(&c->blocks_held) << HSPAN_BLOCK_SHIFT))
+		hs_sweep_some();
+}
+
 /* Give the class a run that is not empty.  0 or a negative errno. */
 static int refill(struct hs_thread *t, uint32_t sc)
 {
@@ -255,6 +265,7 @@ static int refill(struct hs_thread *t, uint32_t sc)
 			put_span(held->page, 0, held->sweepgen);
 			held->page = HS_NO_SPAN;
 		}
+		sweep_before_growing();
 		ret = hs.backend->span_get(sc, 0, 0, &s, 1);
 		if (ret < 0)
 			return ret;
@@ -320,13 +331,14 @@ static void *alloc_large(struct hs_thread *t, size_t size, bool noscan, int *ret
 }
 
 /* Between two allocations: a handshake, a new cycle, a share of the marking. */
-static void poll(struct hs_thread *t, size_t size)
+static void poll(struct hs_thread *t)
 {
 	hs_handshake_poll(t);
 	if (unlikely(hs_pacer_wants_cycle()))
 		hs_collector_request();
 	if (unlikely(hs_load(&hs.marking)))
-		hs_pacer_assist(size < RUN_BYTES ? RUN_BYTES : size);
+		hs_pacer_assist(t);
+	t->owing = 0;
 	if (unlikely(hs_pacer_at_ceiling()))
 		hs_collector_yield(true);
 	else if (unlikely(hs_pacer_overdrawn()))
@@ -381,7 +393,7 @@ static __attribute__((noinline)) void *alloc_somehow(struct hs_thread *t, size_t
 		return NULL;
 	}
 	do {
-		poll(t, size);
+		poll(t);
 		p = size <= HSPAN_SMALL_MAX ? alloc_small(t, size, noscan, &ret) :
 					      alloc_large(t, size, noscan, &ret);
 		if (p)
@@ -391,11 +403,39 @@ static __attribute__((noinline)) void *alloc_somehow(struct hs_thread *t, size_t
 	return NULL;
 }
 
+/*
+ * The next run of the span in hand, if that is all it takes: short runs between
+ * survivors are not worth a look about each.
+ */
+static void *alloc_nearby(struct hs_thread *t, size_t size, bool noscan)
+{
+	unsigned int cls = hspan_size_class(size);
+	uint32_t sc = HSPAN_SPAN_CLASS(cls, noscan);
+	struct hs_held *held = &t->held[sc];
+	struct hspan_run *run = &t->run[sc];
+	char *p = NULL;
+
+	hs_enter();
+	if (held->page != HS_NO_SPAN && !is_stale(held) && next_run(t, sc)) {
+		p = run->cur;
+		run->cur = p + hspan_class_size[cls];
+	}
+	hs_leave();
+	return p;
+}
+
 static __attribute__((noinline)) void *alloc_slow(size_t size, bool noscan)
 {
-	struct hs_thread *t = hs_thread_join();
+	struct hs_thread *t = hs_tls.self;
 	void *p;
 
+	if (likely(size - 1 < HSPAN_SMALL_MAX && t->owing < POLL_BYTES && !hs.config.debug &&
+		   !hs.forked)) {
+		p = alloc_nearby(t, size, noscan);
+		if (p)
+			return p;
+	}
+	t = hs_thread_join();
 	if (!t)
 		return NULL;
 	hs_begin_slow();

@@ -138,8 +138,35 @@ static inline uint64_t hs_word_mask(uint32_t w, uint32_t from, uint32_t to)
 
 static inline void hs_set_bits(uint64_t *bits, uint32_t from, uint32_t to)
 {
+	for (uint32_t w = from >> 6; w < (to + 63) >> 6; w++) {
+		uint64_t mask = hs_word_mask(w, from, to);
+
+		if (mask == ~0ull)
+			hs_set_release(&bits[w], mask);
+		else
+			__atomic_fetch_or(&bits[w], mask, __ATOMIC_RELEASE);
+	}
+}
+
+/* The same where nobody else writes: allocation bits of a span that we hold. */
+static inline void hs_set_own_bits(uint64_t *bits, uint32_t from, uint32_t to)
+{
 	for (uint32_t w = from >> 6; w < (to + 63) >> 6; w++)
-		__atomic_fetch_or(&bits[w], hs_word_mask(w, from, to), __ATOMIC_RELEASE);
+		hs_set_release(&bits[w], hs_load(&bits[w]) | hs_word_mask(w, from, to));
+}
+
+/* Most words have all bits set or none, and counting is a call on old CPUs. */
+static inline uint32_t hs_count_bits(const uint64_t *bits, uint32_t words)
+{
+	uint32_t n = 0;
+
+	for (uint32_t w = 0; w < words; w++) {
+		uint64_t word = hs_load(&bits[w]);
+
+		if (word)
+			n += word == ~0ull ? 64 : (uint32_t)__builtin_popcountll(word);
+	}
+	return n;
 }
 
 static inline void hs_clear_bits(uint64_t *bits, uint32_t from, uint32_t to)

@@ -17,7 +17,9 @@
 
 #define IDLE_NS 50000	   /* a marker without work looks again */
 #define SPINS 1000	   /* about 20 us on most CPUs */
+#define ASSIST_SPINS 500 /* some microseconds */
 #define YIELD_NS 1000000 /* the most a mutator waits in one refill */
+#define TELL_WORDS (64u << 10) /* scanned before the pacer hears of it */
 #define BLOCK_OF(bytes) ((bytes) >> HSPAN_BLOCK_SHIFT)
 
 /**
@@ -116,7 +118,9 @@ bool hs_collector_yield(bool to_the_end)
 		hs_futex_wait(&gc.finished, seen, YIELD_NS);
 	} while (to_the_end && __atomic_load_n(&gc.finished, __ATOMIC_SEQ_CST) == seen);
 	hspan_thread_unpark();
-	hs_add(&gc.yield_ns, hs_now() - start);
+	start = hs_now() - start;
+	hs_add(&gc.yield_ns, start);
+	hs_pacer_stalled(start);
 	return true;
 }
 
@@ -149,16 +153,39 @@ static void leave_marking(void)
 	__atomic_fetch_sub(&gc.active, 1, __ATOMIC_SEQ_CST);
 }
 
+/* Markers that see somebody hungry share what they have, soon. */
+static void wait_for_share(void)
+{
+	for (int i = 0; i < ASSIST_SPINS && hs_work_empty() && hs_load(&gc.open); i++)
+		hs_cpu_relax();
+}
+
 /* A mutator marks about @words words.  In a critical section. */
 void hs_collector_assist(struct hs_marker *m, uint64_t words)
 {
+	hs_add(&gc.hungry, 1);
 	if (enter_marking()) {
+		wait_for_share();
 		if (hs_work_empty())
 			hs_set(&gc.starved, 1); /* there will be some next time */
 		hs_mark_drain(m, words);
 		hs_mark_hand_back(m);
 	}
 	leave_marking();
+	hs_sub(&gc.hungry, 1);
+}
+
+/* Mark what there is, and keep the pacer informed. */
+static void mark_all(struct hs_marker *m)
+{
+	uint64_t told = m->bytes;
+	bool over;
+
+	do {
+		over = hs_mark_drain(m, TELL_WORDS);
+		hs_pacer_marked(m->bytes - told);
+		told = m->bytes;
+	} while (!over);
 }
 
 /* Nothing is left to do here: look for some time whether others give work, then sleep. */
@@ -179,7 +206,7 @@ static bool help_marking(struct hs_marker *m)
 
 	if (open) {
 		cpu = hs_cpu_now();
-		hs_mark_drain(m, 0);
+		mark_all(m);
 		hs_mark_hand_back(m);
 		hs_add(&gc.bytes, m->bytes);
 		hs_add(&gc.objects, m->objects);
@@ -211,7 +238,7 @@ static void drain(struct hs_marker *m)
 	for (;;) {
 		int seq = hs_work_seq();
 
-		hs_mark_drain(m, 0);
+		mark_all(m);
 		if (!hs_work_empty())
 			continue;
 		if (!__atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
@@ -376,10 +403,12 @@ static void cycle(void)
 	__atomic_store_n(&gc.busy, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&gc.requested, 0, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&gc.started, 1, __ATOMIC_SEQ_CST);
+	hs_pacer_begin();
 	mark(&c);
 	c.mark_ns = hs_now() - c.start;
 	move_sweepgen();
-	hs_pacer_cycle_done(c.marked, c.black);
+	hs_pacer_cycle_done(c.marked, c.black, c.heap_after);
+	hs_futex_wake(&gc.finished, INT_MAX); /* who waited for that may go on */
 	sweep(c.forced);
 	hs_add(&gc.mark_ns, c.mark_ns);
 	hs_add(&gc.num_forced, c.forced);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bits.h"
+#include "pacer.h"
 #include "work.h"
 
 #define RED_ZONE 128
@@ -86,8 +87,10 @@ void hs_shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi)
 static void scan_thread(struct hs_thread *t)
 {
 	hs_shade_words(t, (uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
-	if (t->sp >= t->stack_lo && t->sp < t->stack_hi)
+	if (t->sp >= t->stack_lo && t->sp < t->stack_hi) {
 		hs_shade_words(t, hs_scan_from(t), t->stack_hi);
+		hs_pacer_roots(t->stack_hi - t->sp);
+	}
 	if (t->shaded)
 		hs_work_push(t->shaded);
 	t->shaded = NULL;

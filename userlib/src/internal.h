@@ -52,9 +52,9 @@
  * Lock order (outer first):
  *	init_lock (init.c) -> hs.threads_lock -> roots_lock (roots.c) -> work list
  *	hs.threads_lock -> pools_lock (pool.c) -> work list
- *	init_lock -> limit.lock (limit.c) -> backend
+ *	init_lock -> limit.lock (limit.c) -> backend, pacer.lock (pacer.c)
  *	hs.threads_lock -> backend
- * Roots', pools' and work list's, and the backend's own, are taken by threads in critical
+ * Roots', pools', work list's and pacer's, and the backend's own, are taken by threads in critical
  * sections only: so no thread is ever stopped, or scanned, with one of them held, and a
  * handshake's handler may take the backend's and the work list's.
  */
@@ -167,6 +167,8 @@ struct hs_chunk;
  * @scrub: (checkmark) clear the dead part of the stack when it unparks
  * @tid: for tgkill()
  * @charged: bytes allocated and not yet reported to the pacer
+ * @owing: bytes allocated since it last looked whether to assist
+ * @paced: the cycle in which it last reported
  * @next, @prev: the list of threads (hs.threads_lock)
  */
 struct hs_thread {
@@ -186,6 +188,8 @@ struct hs_thread {
 	void *altstack;
 	int tid;
 	uint64_t charged;
+	uint64_t owing;
+	uint32_t paced;
 	struct hs_thread *next, *prev;
 };
 
@@ -377,12 +381,9 @@ uint64_t hs_release_blocks(uint64_t blocks);
 int hs_start_thread(pthread_t *thread, void *(*fn)(void *), const char *name);
 
 /* sweep.c */
-struct hs_swept {
-	uint32_t live;
-	uint32_t freed;
-};
-struct hs_swept hs_sweep_span(uint32_t page, uint32_t span_class, uint32_t gen);
-uint64_t hs_sweep_all(void);
+uint32_t hs_sweep_span(uint32_t page, uint32_t span_class, uint32_t gen);
+uint32_t hs_sweep_some(void);
+void hs_sweep_all(void);
 uint64_t hs_sweep_count(void);
 void hs_sweep_reset(void);
 

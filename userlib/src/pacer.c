@@ -1,125 +1,88 @@
 // SPDX-License-Identifier: MIT
 /*
- * The pacer: when a cycle starts, what the heap may grow to, and what a
- * mutator owes that allocates faster than the markers mark.
+ * The pacer: counts what is allocated and marked, tells when a cycle begins,
+ * and has mutators mark that allocate faster than the markers do.
  *
- *	goal    = live + live * percent / 100, at least min_heap,
- *	          at most what the limit leaves
- *	trigger = live + 7/10 of (goal - live)
- *
- * where a level of pressure halves the percent.  From the goal on a mutator
- * pays for what it takes by marking.  A quarter and OVERDRAFT bytes over the
- * goal it waits, a millisecond for each refill at the most, parked: so memory
- * stays bounded when the collector is starved of CPU, and the collector gets
- * that CPU.
- *
- * Where the limit makes the goal, the trigger leaves room for as much as the
- * last cycle saw allocated, and half-way from goal to limit a mutator waits for
- * the cycle to end.
+ * pace.c reckons goal, trigger and debts; here are clock, threads and atomics.
+ * From the goal on, and a little, a mutator waits, a millisecond for each refill
+ * at the most, parked: so memory stays bounded when the collector is starved of
+ * CPU, and the collector gets that CPU.  Half-way from goal to a limit it waits
+ * for the cycle to end.
  *
  * Bytes are counted as runs are taken, by thread, and reported in batches.
  */
 #include <string.h>
 
 #include "mark.h"
+#include "pace.h"
 #include "pacer.h"
 
 #define CHARGE_BATCH (64u << 10)
-#define OVERDRAFT (16ull << 20)	/* bytes over the goal that are always borne */
-#define ASSIST_WORDS_PER_BYTE 2 /* of work for each byte over the goal's plan */
+#define OVERDRAFT (512u << 10) /* bytes over the goal and its 64th that are always borne */
 
 /**
- * struct pacer - written by relaxed atomics, read at leisure
- * @percent: growth, or negative for never
- * @limit: bytes of blocks, 0 = none
- * @pressure: 0 none, 1, 2
+ * struct pacer - all but @pace is read and written with atomics
+ * @lock: protects @pace and @rules; taken in critical sections only
+ * @rules, @pace: see pace.h
+ * @goal, @trigger, @ceiling, @work: published from @pace
  * @live: marked by the last cycle, and allocated black during it
- * @black: of these, the latter
- * @slack: bytes of blocks in use beyond @live when it had been swept
  * @heap: @live and what was allocated since
- * @goal, @trigger: see above
- * @ceiling: from here on a cycle that is under way is waited for
  * @total: ever allocated
- * @assist_ns: time mutators spent marking
+ * @cycle: number of the cycle, for counting @mutators once
+ * @mutators: that have reported since it began
+ * @start, @start_ns: heap and time when it began
+ * @roots: bytes of stacks and roots looked at in it
+ * @done: bytes marked in it; @assisted of them by mutators
+ * @stalled_ns: for which mutators marked or waited in it
+ * @assist_ns: time mutators ever spent marking
+ * @assist_bytes, @assist_objects: marked by them and not yet taken
  */
 static struct {
-	int percent;
-	unsigned int pressure;
-	uint64_t limit;
+	pthread_mutex_t lock;
+	struct hs_pace_rules rules;
+	struct hs_pace pace;
+	uint64_t goal, trigger, ceiling, work;
 	uint64_t live;
-	uint64_t black;
-	uint64_t slack;
 	uint64_t heap;
-	uint64_t goal;
-	uint64_t trigger;
-	uint64_t ceiling;
 	uint64_t total;
+	uint32_t cycle;
+	unsigned int mutators;
+	uint64_t start, start_ns;
+	uint64_t roots;
+	uint64_t done, assisted;
+	uint64_t stalled_ns;
 	uint64_t assist_ns;
 	uint64_t assist_bytes;
 	uint64_t assist_objects;
-} pacer;
+} pacer = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* What the percent alone makes of it. */
-static uint64_t free_goal(uint64_t live)
+/* In a fork()ed child who holds the lock may not exist. */
+static void lock(void)
 {
-	int percent = hs_load(&pacer.percent);
-	uint64_t goal;
-
-	if (percent < 0)
-		return UINT64_MAX;
-	goal = live + live / 100 * ((unsigned int)percent >> hs_load(&pacer.pressure));
-	return goal < hs.config.min_heap ? hs.config.min_heap : goal;
+	hs_enter();
+	if (!hs.forked)
+		pthread_mutex_lock(&pacer.lock);
 }
 
-/* Objects that fit below the limit: spans are never quite full. */
-static uint64_t limit_goal(uint64_t limit)
+static void publish_and_unlock(void)
 {
-	uint64_t slack = hs_load(&pacer.slack) / 2;
-
-	if (!limit)
-		return UINT64_MAX;
-	if (slack < limit / 16)
-		slack = limit / 16;
-	return slack < limit ? limit - slack : 0;
-}
-
-static uint64_t trigger_for(uint64_t live, uint64_t goal, bool limited)
-{
-	uint64_t usual = live + (goal - live) / 10 * 7;
-	uint64_t early = live + (goal - live) / 4;
-	uint64_t black = hs_load(&pacer.black);
-
-	if (!limited || black <= goal - usual)
-		return usual;
-	return black < goal - early ? goal - black : early;
-}
-
-static void set_goal(void)
-{
-	uint64_t live = hs_load(&pacer.live), limit = hs_load(&pacer.limit);
-	uint64_t most = limit_goal(limit), goal = free_goal(live);
-	bool limited = most < goal;
-
-	if (limited)
-		goal = most;
-	if (goal == UINT64_MAX) {
-		hs_set(&pacer.goal, UINT64_MAX);
-		hs_set(&pacer.trigger, UINT64_MAX);
-		hs_set(&pacer.ceiling, UINT64_MAX);
-		return;
-	}
-	if (goal < live + live / 20) /* over the limit: slow, but not for ever collecting */
-		goal = live + live / 20;
-	hs_set(&pacer.goal, goal);
-	hs_set(&pacer.trigger, trigger_for(live, goal, limited));
-	hs_set(&pacer.ceiling, !limit ? UINT64_MAX : goal < limit ? goal + (limit - goal) / 2 : goal);
+	hs_set(&pacer.goal, pacer.pace.goal);
+	hs_set(&pacer.trigger, pacer.pace.trigger);
+	hs_set(&pacer.ceiling, pacer.pace.ceiling);
+	hs_set(&pacer.work, pacer.pace.work);
+	if (!hs.forked)
+		pthread_mutex_unlock(&pacer.lock);
+	hs_leave();
 }
 
 void hs_pacer_init(int percent)
 {
-	memset(&pacer, 0, sizeof(pacer));
-	pacer.percent = percent;
-	set_goal();
+	lock();
+	pacer.live = pacer.heap = pacer.total = pacer.assist_ns = 0;
+	pacer.assist_bytes = pacer.assist_objects = 0;
+	pacer.rules = (struct hs_pace_rules){ .percent = percent, .min_heap = hs.config.min_heap };
+	hs_pace_init(&pacer.pace, &pacer.rules);
+	publish_and_unlock();
 }
 
 /*
@@ -128,6 +91,7 @@ void hs_pacer_init(int percent)
  */
 void hs_pacer_charge(struct hs_thread *t, uint64_t bytes)
 {
+	t->owing += bytes;
 	t->charged += bytes;
 	if (t->charged >= CHARGE_BATCH)
 		hs_pacer_settle(t);
@@ -135,6 +99,12 @@ void hs_pacer_charge(struct hs_thread *t, uint64_t bytes)
 
 void hs_pacer_settle(struct hs_thread *t)
 {
+	uint32_t cycle = hs_load(&pacer.cycle);
+
+	if (t->paced != cycle) {
+		t->paced = cycle;
+		hs_add(&pacer.mutators, 1);
+	}
 	hs_add(&pacer.heap, t->charged);
 	hs_add(&pacer.total, t->charged);
 	t->charged = 0;
@@ -159,13 +129,64 @@ uint64_t hs_pacer_heap(void)
 	return hs_load(&pacer.heap);
 }
 
-/* A cycle has marked @marked bytes; @black were allocated while it did. */
-void hs_pacer_cycle_done(uint64_t marked, uint64_t black)
+/* A cycle begins. */
+void hs_pacer_begin(void)
 {
+	hs_add(&pacer.cycle, 1);
+	hs_set(&pacer.mutators, 0);
+	hs_set(&pacer.stalled_ns, 0);
+	hs_set(&pacer.assisted, 0);
+	hs_set(&pacer.done, 0);
+	hs_set(&pacer.roots, 0);
+	hs_set(&pacer.start_ns, hs_now());
+	hs_set(&pacer.start, hs_load(&pacer.heap));
+}
+
+/* Markers have marked @bytes more. */
+void hs_pacer_marked(uint64_t bytes)
+{
+	hs_add(&pacer.done, bytes);
+}
+
+/* So many bytes of a stack or of roots had to be looked at. */
+void hs_pacer_roots(uint64_t bytes)
+{
+	hs_add(&pacer.roots, bytes);
+}
+
+/* Mutators marked or waited for @ns. */
+void hs_pacer_stalled(uint64_t ns)
+{
+	hs_add(&pacer.stalled_ns, ns);
+}
+
+/*
+ * The cycle has marked @marked bytes; @black were allocated while it did, and
+ * when it ended the heap was at @end.
+ */
+void hs_pacer_cycle_done(uint64_t marked, uint64_t black, uint64_t end)
+{
+	uint64_t start = hs_load(&pacer.start);
+	struct hs_pace_cycle c = {
+		.now = hs_now(),
+		.marked = marked,
+		.roots = hs_load(&pacer.roots),
+		.black = black,
+		.allocated = end > start ? end - start : 0,
+		.assisted = hs_load(&pacer.assisted),
+		.stalled_ns = hs_load(&pacer.stalled_ns),
+		.mutators = hs_load(&pacer.mutators),
+	};
+
+	c.ns = c.now - hs_load(&pacer.start_ns);
+	lock();
 	hs_set(&pacer.live, marked + black);
-	hs_set(&pacer.black, black);
-	hs_set(&pacer.heap, marked + black);
-	set_goal();
+	if (end > marked + black)
+		hs_pacer_refund(end - marked - black);
+	else
+		hs_add(&pacer.heap, marked + black - end);
+	hs_pace_cycle_done(&pacer.pace, &pacer.rules, &c);
+	publish_and_unlock();
 }
 
 /* After the sweep @used bytes of blocks are in use. */
@@ -173,18 +194,26 @@ void hs_pacer_swept(uint64_t used)
 {
 	uint64_t live = hs_load(&pacer.live);
 
-	hs_set(&pacer.slack, used > live ? used - live : 0);
-	set_goal();
+	lock();
+	pacer.rules.slack = used > live ? used - live : 0;
+	hs_pace_change(&pacer.pace, &pacer.rules, hs_now(), false);
+	publish_and_unlock();
 }
 
 /* Bytes of blocks worth keeping until the next cycle ends. */
 uint64_t hs_pacer_retain(void)
 {
-	uint64_t goal = hs_load(&pacer.goal), limit = hs_load(&pacer.limit), keep;
+	uint64_t keep = hs_load(&pacer.goal), limit;
+	unsigned int pressure;
 
-	if (hs_load(&pacer.pressure))
+	lock();
+	limit = pacer.rules.limit;
+	pressure = pacer.rules.pressure;
+	publish_and_unlock();
+	if (pressure)
 		return 0;
-	keep = goal == UINT64_MAX ? goal : goal + goal / 10;
+	if (keep != UINT64_MAX)
+		keep += keep / 10;
 	return limit && limit < keep ? limit : keep;
 }
 
@@ -210,25 +239,39 @@ bool hs_pacer_overdrawn(void)
 {
 	uint64_t goal = hs_load(&pacer.goal);
 
-	return hs_load(&pacer.heap) > goal + goal / 4 + OVERDRAFT && goal != UINT64_MAX;
+	return goal != UINT64_MAX && hs_load(&pacer.heap) > goal + goal / 64 + OVERDRAFT;
+}
+
+/* Has so much been taken that no block may be added while spans are unswept? */
+bool hs_pacer_is_full(uint64_t held)
+{
+	return held >= hs_load(&pacer.goal);
 }
 
 /*
- * The heap has passed its goal while a mark phase runs: pay for the batch just
- * taken by marking.  Out of any critical section but its own.
+ * A mark phase runs: where it is behind its plan, pay for what was taken since
+ * the last time by marking.  Out of any critical section but its own.
  */
-void hs_pacer_assist(uint64_t bytes)
+void hs_pacer_assist(struct hs_thread *t)
 {
+	const struct hs_pace p = { .goal = hs_load(&pacer.goal), .work = hs_load(&pacer.work) };
+	uint64_t start = hs_load(&pacer.start), bytes = t->owing, behind, begun, ns;
 	struct hs_marker m = { 0 };
-	uint64_t start;
 
-	if (!hs_collector_marks() || hs_load(&pacer.heap) < hs_load(&pacer.goal))
+	if (!hs_collector_marks())
 		return;
-	start = hs_now();
+	behind = hs_pace_behind(&p, start, hs_load(&pacer.heap), hs_load(&pacer.done));
+	if (!behind)
+		return;
+	begun = hs_now();
 	hs_enter();
-	hs_collector_assist(&m, bytes / 8 * ASSIST_WORDS_PER_BYTE);
+	hs_collector_assist(&m, hs_pace_share(&p, start, behind, bytes) / 8);
 	hs_leave();
-	hs_add(&pacer.assist_ns, hs_now() - start);
+	ns = hs_now() - begun;
+	hs_add(&pacer.done, m.bytes);
+	hs_add(&pacer.assisted, m.bytes);
+	hs_add(&pacer.stalled_ns, ns);
+	hs_add(&pacer.assist_ns, ns);
 	hs_add(&pacer.assist_bytes, m.bytes);
 	hs_add(&pacer.assist_objects, m.objects);
 }
@@ -241,24 +284,36 @@ void hs_pacer_take_assisted(uint64_t *bytes, uint64_t *objects)
 
 int hs_pacer_set_percent(int percent)
 {
-	int old = __atomic_exchange_n(&pacer.percent, percent, __ATOMIC_RELAXED);
+	int old;
 
-	set_goal();
+	lock();
+	old = pacer.rules.percent;
+	pacer.rules.percent = percent;
+	hs_pace_change(&pacer.pace, &pacer.rules, hs_now(), true);
+	publish_and_unlock();
 	return old;
 }
 
 /* What limit.c found out: bytes of blocks, 0 = none. */
 void hs_pacer_set_limit(uint64_t bytes)
 {
-	if (__atomic_exchange_n(&pacer.limit, bytes, __ATOMIC_RELAXED) != bytes)
-		set_goal();
+	lock();
+	if (pacer.rules.limit != bytes) {
+		pacer.rules.limit = bytes;
+		hs_pace_change(&pacer.pace, &pacer.rules, hs_now(), false);
+	}
+	publish_and_unlock();
 }
 
 /* The machine's need of memory. */
 void hs_pacer_set_pressure(unsigned int level)
 {
-	if (__atomic_exchange_n(&pacer.pressure, level, __ATOMIC_RELAXED) != level)
-		set_goal();
+	lock();
+	if (pacer.rules.pressure != level) {
+		pacer.rules.pressure = level;
+		hs_pace_change(&pacer.pace, &pacer.rules, hs_now(), true);
+	}
+	publish_and_unlock();
 }
 
 void hs_pacer_stats(struct hspan_stats *stats)
@@ -268,5 +323,7 @@ void hs_pacer_stats(struct hspan_stats *stats)
 	stats->heap_goal = hs_load(&pacer.goal);
 	stats->total_alloc = hs_load(&pacer.total);
 	stats->assist_ns = hs_load(&pacer.assist_ns);
-	stats->pressure = hs_load(&pacer.pressure);
+	lock();
+	stats->pressure = pacer.rules.pressure;
+	publish_and_unlock();
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pacer.h"
 #include "work.h"
 
 struct root {
@@ -49,8 +50,10 @@ void hs_roots_scan(void)
 	struct hs_chunk *chunk = NULL;
 
 	pthread_mutex_lock(&roots_lock);
-	for (struct root *r = roots; r; r = r->next)
+	for (struct root *r = roots; r; r = r->next) {
 		shade_range(r->lo, r->hi, &chunk);
+		hs_pacer_roots(r->hi - r->lo);
+	}
 	pthread_mutex_unlock(&roots_lock);
 	hs_pools_each(shade_pool, &chunk);
 	hand_over(chunk);

@@ -7,7 +7,7 @@
 
 #include "bits.h"
 
-#define SWEEP_BATCH 64
+#define SWEEP_BATCH 32 /* some microseconds, in a mutator's refill */
 
 static uint64_t spans_swept; /* since the heap was made */
 
@@ -24,21 +24,17 @@ static void clobber(uint32_t page, uint32_t sc, uint32_t w, uint64_t dead)
 }
 
 /* Allocation bits become mark bits. */
-static uint32_t copy_marks(uint32_t page, uint32_t sc)
+static void copy_marks(uint32_t page, uint32_t sc)
 {
 	uint64_t *mark = hs_mark_bits(page), *alloc = hs_alloc_bits(page, sc);
-	uint32_t freed = 0;
 
 	for (uint32_t w = 0; w < hs_bit_words(sc); w++) {
 		uint64_t marked = hs_load(&mark[w]);
-		uint64_t dead = hs_load(&alloc[w]) & ~marked;
 
-		freed += (uint32_t)__builtin_popcountll(dead);
-		if (unlikely(hs.config.debug & HSPAN_DEBUG_CLOBBER) && dead)
-			clobber(page, sc, w, dead);
+		if (unlikely(hs.config.debug & HSPAN_DEBUG_CLOBBER))
+			clobber(page, sc, w, hs_load(&alloc[w]) & ~marked);
 		hs_set(&alloc[w], marked);
 	}
-	return freed;
 }
 
 static void clear_marks(uint32_t page, uint32_t sc)
@@ -49,29 +45,19 @@ static void clear_marks(uint32_t page, uint32_t sc)
 		hs_set(&mark[w], 0);
 }
 
-static uint32_t count_live(uint32_t page, uint32_t sc)
-{
-	const uint64_t *alloc = hs_alloc_bits(page, sc);
-	uint32_t live = 0;
-
-	for (uint32_t w = 0; w < hs_bit_words(sc); w++)
-		live += (uint32_t)__builtin_popcountll(hs_load(&alloc[w]));
-	return live;
-}
-
 /*
  * Allocation bits become mark bits, mark bits zero.  The span is held, and
  * @gen the cycle it is swept in.  A holder before us may have died at this:
- * what the notes are for is told in <linux/hugespan.h>.
+ * what the notes are for is told in <linux/hugespan.h>.  Returns how many of its
+ * slots are in use.
  */
-struct hs_swept hs_sweep_span(uint32_t page, uint32_t sc, uint32_t gen)
+uint32_t hs_sweep_span(uint32_t page, uint32_t sc, uint32_t gen)
 {
 	uint32_t *note = &hs.space.notes[page], was = hs_load_acquire(note);
-	struct hs_swept swept = { 0, 0 };
 
 	if (was != HSPAN_NOTE_SWEPT(gen)) {
 		if (was != HSPAN_NOTE_COPIED(gen)) {
-			swept.freed = copy_marks(page, sc);
+			copy_marks(page, sc);
 			hs_set_release(note, HSPAN_NOTE_COPIED(gen));
 		}
 		hs_compiler_barrier(); /* killed in between, no mark may be gone yet */
@@ -79,38 +65,39 @@ struct hs_swept hs_sweep_span(uint32_t page, uint32_t sc, uint32_t gen)
 		hs_set_release(note, HSPAN_NOTE_SWEPT(gen));
 		hs_compiler_barrier(); /* nor anything allocated */
 	}
-	swept.live = count_live(page, sc);
 	hs_add(&spans_swept, 1);
-	return swept;
+	return hs_count_bits(hs_alloc_bits(page, sc), hs_bit_words(sc));
 }
 
-/* Sweep all that is listed unswept; returns how many spans that were. */
-uint64_t hs_sweep_all(void)
+/* Sweep up to a batch of what is listed unswept; how many spans that were. */
+uint32_t hs_sweep_some(void)
 {
 	struct hspan_span spans[SWEEP_BATCH];
 	struct hspan_put puts[SWEEP_BATCH];
-	uint64_t total = 0;
-	int n;
+	int n = hs.backend->sweep_next(spans, SWEEP_BATCH);
 
-	while ((n = hs.backend->sweep_next(spans, SWEEP_BATCH)) > 0) {
-		for (int i = 0; i < n; i++) {
-			uint32_t sc = spans[i].span_class;
-			struct hs_swept swept = hs_sweep_span(spans[i].page, sc,
-							      spans[i].sweepgen + 1);
-
-			puts[i] = (struct hspan_put){ .page = spans[i].page,
-						      .nfree = hs_nelems(sc) - swept.live,
-						      .sweepgen = hs_sweepgen() };
-		}
-		if (hs.backend->span_put(puts, (uint32_t)n) < 0)
-			hs_die("hugespan: a swept span was refused by the %s backend\n",
-			       hs.backend->name);
-		total += (uint64_t)n;
-	}
 	if (n < 0)
 		hs_die("hugespan: the %s backend has no spans to sweep: errno %d\n",
 		       hs.backend->name, -n);
-	return total;
+	for (int i = 0; i < n; i++) {
+		uint32_t sc = spans[i].span_class;
+		uint32_t live = hs_sweep_span(spans[i].page, sc, spans[i].sweepgen + 1);
+
+		puts[i] = (struct hspan_put){ .page = spans[i].page,
+					      .nfree = hs_nelems(sc) - live,
+					      .sweepgen = hs_sweepgen() };
+	}
+	if (n && hs.backend->span_put(puts, (uint32_t)n) < 0)
+		hs_die("hugespan: a swept span was refused by the %s backend\n",
+		       hs.backend->name);
+	return (uint32_t)n;
+}
+
+/* Sweep all that is listed unswept. */
+void hs_sweep_all(void)
+{
+	while (hs_sweep_some())
+		;
 }
 
 uint64_t hs_sweep_count(void)
