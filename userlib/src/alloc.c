@@ -429,8 +429,9 @@ static __attribute__((noinline)) void *alloc_slow(size_t size, bool noscan)
 	struct hs_thread *t = hs_tls.self;
 	void *p;
 
-	if (likely(size - 1 < HSPAN_SMALL_MAX && t->owing < POLL_BYTES && !hs.config.debug &&
-		   !hs.forked)) {
+	/* Who takes no part may be the one to make the heap: there is none to look at. */
+	if (likely(size - 1 < HSPAN_SMALL_MAX && t != &hs_nobody && t->owing < POLL_BYTES &&
+		   !hs.config.debug && !hs.forked)) {
 		p = alloc_nearby(t, size, noscan);
 		if (p)
 			return p;

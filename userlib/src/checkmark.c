@@ -78,11 +78,14 @@ static bool is_pointer(const struct hs_object *o, const uintptr_t *p)
 
 /*
  * An int spilled over the lower half of what was a pointer makes a new one,
- * out of nothing, 4 GiB aligned but for the int: it proves nothing.
+ * out of nothing, 4 GiB aligned but for the int: it proves nothing.  Nor does
+ * one whose lower 16 bits are zero where the frames of ThreadSanitizer's runtime,
+ * which calls the handlers, lie between ours and the program's: they do the same
+ * with a short.
  */
 static bool credible(uintptr_t word)
 {
-	return (uint32_t)word >= HSPAN_BLOCK_SIZE;
+	return (uint32_t)word >= HSPAN_BLOCK_SIZE && !(HS_TSAN && !(uint16_t)word);
 }
 
 __attribute__((no_sanitize("address", "thread")))

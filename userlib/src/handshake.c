@@ -287,7 +287,7 @@ static void callee_saved_only(struct hs_thread *t)
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	struct hs_thread *t = hs_tls.self;
-	uintptr_t sp = context_sp(context);
+	uintptr_t sp = HS_TSAN ? (uintptr_t)__builtin_frame_address(0) : context_sp(context);
 	int saved = errno;
 	uint32_t seq;
 
@@ -295,10 +295,10 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	(void)info;
 	if (hs_tls.critical)
 		hs_tls.deferred = 1;
-	else if (HS_TSAN)
-		poll(t, true); /* put off to an atomic access, which bump() has, too */
 	else if (sp < t->stack_lo || sp >= t->stack_hi)
 		; /* in a handler of the program's, on the other stack: we are asked again */
+	else if (HS_TSAN)
+		poll(t, true); /* put off to an atomic access, which bump() has, too */
 	else if (t != &hs_nobody && hs_load(&t->state) == HS_RUNNING && wanted(t, &seq)) {
 		context_registers(t, context);
 		if (request.kind == HS_SCAN)
