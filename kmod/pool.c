@@ -36,6 +36,9 @@
 #define HSPAN_AHEAD_GFP	(HSPAN_NODE_GFP | __GFP_NORETRY)
 #define HSPAN_RESERVE_GFP (HSPAN_NODE_GFP | __GFP_RETRY_MAYFAIL)
 
+/* The reserve leaves a part of all memory. */
+#define HSPAN_RESERVE_LEAVES	16
+
 /* In folio->private of the reserve's blocks; others have NULL there. */
 #define HSPAN_RESERVED	((void *)0x48535041)
 
@@ -493,12 +496,19 @@ bool hspan_pool_is_low(struct hspan_pool *pool)
 	return false;
 }
 
+/* The last of its memory is nobody's reserve: the system would not live on. */
+static bool hspan_reserve_may_grow(void)
+{
+	return si_mem_available() >
+	       totalram_pages() / HSPAN_RESERVE_LEAVES + HSPAN_BLOCK_NR;
+}
+
 /**
  * hspan_pool_reserve() - take blocks that stay until the pool ends
  * @pool: the pool
  * @nr: how many, spread over the nodes
  *
- * Return: how many could be had.
+ * Return: how many could be had, with 1 / HSPAN_RESERVE_LEAVES of memory left.
  */
 unsigned long hspan_pool_reserve(struct hspan_pool *pool, unsigned long nr)
 {
@@ -509,7 +519,7 @@ unsigned long hspan_pool_reserve(struct hspan_pool *pool, unsigned long nr)
 	do {
 		before = done;
 		for_each_node_state(nid, N_MEMORY) {
-			if (done == nr)
+			if (done == nr || !hspan_reserve_may_grow())
 				break;
 			folio = hspan_pool_alloc_node(pool, HSPAN_RESERVE_GFP,
 						      nid);

@@ -134,6 +134,9 @@ test_reserve()
 	insmod $file reserve=100000
 	check 'a reserve larger than memory is cut' \
 		[ "$(cat $sys/pool/reserved)" -lt 100000 ]
+	check 'and leaves a sixteenth of it, or nearly' [ $(( \
+		$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) * 20)) -gt \
+		"$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo)" ]
 }
 
 test_cgroup()
@@ -168,7 +171,7 @@ test_cgroup()
 	rmdir $cg
 }
 
-echo "1..$(if [ -e /sys/fs/cgroup/cgroup.procs ]; then echo 31; else echo 22; fi)"
+echo "1..$(if [ -e /sys/fs/cgroup/cgroup.procs ]; then echo 32; else echo 23; fi)"
 echo '+memory' 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control
 default_high=$(cat $sys/pool/high)
 echo 0 >$sys/pool/high
