@@ -169,9 +169,24 @@ static void make_avx2_table(void)
 	}
 }
 
+/* QEMU's emulation reads lanes that are masked out: they may not be there. */
+INLINE bool is_at_the_edge(const uintptr_t *p, unsigned int lanes)
+{
+	return lanes != 15 && ((uintptr_t)p & (HSPAN_PAGE_SIZE - 1)) > HSPAN_PAGE_SIZE - 32;
+}
+
+AVX2 SCANS static __attribute__((noinline)) uintptr_t *append_avx2_at_the_edge(
+	uintptr_t *out, const uintptr_t *p, unsigned int lanes, const struct hs_scan *s)
+{
+	return append_portable(out, p, lanes, s);
+}
+
 AVX2 SCANS INLINE uintptr_t *append_avx2(uintptr_t *out, const uintptr_t *p, unsigned int lanes,
 				   const struct hs_scan *s)
 {
+	if (unlikely(is_at_the_edge(p, lanes)))
+		return append_avx2_at_the_edge(out, p, lanes, s);
+
 	const __m256i sign = _mm256_set1_epi64x(INT64_MIN); /* there is no unsigned compare */
 	__m256i read = _mm256_load_si256((const __m256i *)avx2_table.read[lanes]);
 	__m256i words = _mm256_maskload_epi64((const long long *)p, read);
