@@ -183,7 +183,7 @@ static void percent_decides(void **state)
 	assert_int_equal(read_stats().heap_goal, UINT64_MAX);
 
 	assert_int_equal(hspan_gc_set_percent(100), -1);
-	allocate((size_t)256 << 20);
+	allocate((size_t)512 << 20);
 	hspan_gc();
 	assert_true(read_stats().num_gc >= before + 3);
 	assert_true(read_stats().heap_goal >= read_stats().heap_live);
@@ -193,7 +193,7 @@ static void percent_decides(void **state)
 	assert_int_equal(hspan_gc_set_percent(10), 100);
 	hspan_gc();
 	before = read_stats().num_gc;
-	allocate((size_t)256 << 20);
+	allocate((size_t)512 << 20);
 	assert_true(read_stats().num_gc >= before + 4);
 	assert_true(read_stats().heap_goal <= 2 * read_stats().heap_live);
 
