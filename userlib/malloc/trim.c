@@ -9,12 +9,16 @@
 #include "../../kmod/heap/internal.h"
 #include "hm.h"
 
-static uint32_t idle_in(const struct hspan_block *block)
+static uint32_t idle_in(struct hspan_heap *heap, const struct hspan_block *block)
 {
 	uint32_t n = 0;
 
-	for (unsigned int i = 0; i < BITS_TO_LONGS(HSPAN_BLOCK_PAGES); i++)
+	if (!READ_ONCE(block->held))
+		return 0;
+	spin_lock(&heap->lock);
+	for (unsigned int i = 0; block->held && i < BITS_TO_LONGS(HSPAN_BLOCK_PAGES); i++)
 		n += (uint32_t)__builtin_popcountl(block->dirty[i] & ~block->used[i]);
+	spin_unlock(&heap->lock);
 	return n;
 }
 
@@ -28,8 +32,7 @@ uint64_t hm_trim_count(struct hspan_heap *heap)
 
 		if (!block)
 			break;
-		if (READ_ONCE(block->held))
-			n += idle_in(block);
+		n += idle_in(heap, block);
 	}
 	return n;
 }
@@ -89,7 +92,7 @@ uint64_t hm_trim_step(struct hspan_heap *heap, struct hm_trim *trim, uint64_t ma
 
 	for (; trim->block < heap->nr_blocks; trim->block++) {
 		block = hspan_block(heap, trim->block);
-		if (!block || (READ_ONCE(block->held) && idle_in(block) >= trim->least))
+		if (!block || idle_in(heap, block) >= trim->least)
 			break;
 	}
 	if (trim->block >= heap->nr_blocks || !block) {
