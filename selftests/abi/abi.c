@@ -113,9 +113,11 @@ int abi_put_all(int fd, const struct hspan_span *spans, unsigned int nr)
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		puts[i].page = spans[i].page;
-		puts[i].nfree = spans[i].nfree;
-		puts[i].sweepgen = spans[i].sweepgen;
+		puts[i] = (struct hspan_put){
+			.page = spans[i].page,
+			.nfree = spans[i].nfree,
+			.sweepgen = spans[i].sweepgen,
+		};
 	}
 	return ioctl(fd, HSPAN_IOC_SPAN_PUT, &args);
 }
