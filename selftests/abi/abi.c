@@ -224,6 +224,17 @@ void abi_settle(void)
 	assert_int_equal(abi_sysfs("pool/strays"), 0);
 }
 
+int abi_baseline(void **state)
+{
+	(void)state;
+	abi_settle();
+	assert_int_equal(abi_sysfs("nr_arenas"), 0);
+	assert_int_equal(abi_sysfs("blocks_in_use"), 0);
+	assert_int_equal(abi_sysfs("users"), 0);
+	assert_int_equal(abi_sysfs("charged"), 0);
+	return 0;
+}
+
 /* 0 or -1 with errno. */
 int abi_set_sysfs(const char *name, const char *value)
 {

@@ -70,6 +70,8 @@ void *abi_map_data(int fd, unsigned long blocks);
 
 long abi_sysfs(const char *name);
 void abi_settle(void);
+/* A fixture: nothing is left of what went before. */
+int abi_baseline(void **state);
 int abi_set_sysfs(const char *name, const char *value);
 long abi_smaps(const void *addr, const char *field);
 long abi_fdinfo(int fd, const char *field);

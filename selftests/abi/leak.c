@@ -261,16 +261,6 @@ static void page_map_of_released_blocks(void **state)
 	munmap(map, 4096);
 }
 
-static int baseline(void **state)
-{
-	(void)state;
-	abi_settle();
-	assert_int_equal(abi_sysfs("nr_arenas"), 0);
-	assert_int_equal(abi_sysfs("blocks_in_use"), 0);
-	assert_int_equal(abi_sysfs("charged"), 0);
-	return 0;
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, abi_setup, abi_teardown)
 
 int main(void)
@@ -283,5 +273,5 @@ int main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, baseline, baseline);
+	return cmocka_run_group_tests(tests, abi_baseline, abi_baseline);
 }

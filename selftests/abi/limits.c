@@ -142,18 +142,26 @@ static void hold_all(int dev, void *arg)
 	pause();
 }
 
+/* Alice, who may have 8 blocks, has told by @ready that she is at it. */
+static pid_t start_alice(void (*fn)(int dev, void *arg), int ready[2])
+{
+	pid_t alice;
+	char c;
+
+	set_limit(8);
+	assert_int_equal(pipe(ready), 0);
+	alice = abi_start_as(ALICE, fn, ready);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	return alice;
+}
+
 /* That Alice has all she may have is nothing to Bob. */
 static void another_user_is_not_concerned(void **state)
 {
 	int ready[2];
-	pid_t alice;
-	char c;
+	pid_t alice = start_alice(hold_all, ready);
 
 	(void)state;
-	set_limit(8);
-	assert_int_equal(pipe(ready), 0);
-	alice = abi_start_as(ALICE, hold_all, ready);
-	assert_int_equal(read(ready[0], &c, 1), 1);
 	assert_int_equal(abi_sysfs("users"), 1);
 	assert_int_equal(abi_run_as(BOB, blocks_of_two_arenas, NULL), 0);
 	kill(alice, SIGKILL);
@@ -357,14 +365,9 @@ static void alice_shares(int dev, void *arg)
 static void creator_pays(void **state)
 {
 	int ready[2];
-	pid_t alice;
-	char c;
+	pid_t alice = start_alice(alice_shares, ready);
 
 	(void)state;
-	set_limit(8);
-	assert_int_equal(pipe(ready), 0);
-	alice = abi_start_as(ALICE, alice_shares, ready);
-	assert_int_equal(read(ready[0], &c, 1), 1);
 	assert_int_equal(abi_run_as(BOB, bob_takes, NULL), 0);
 	/* Bob's client has gone; what he took stays in the arena, and hers. */
 	assert_int_equal(abi_sysfs("users"), 1);
@@ -584,11 +587,7 @@ static void charge_covers_all(void **state)
 
 static int baseline(void **state)
 {
-	(void)state;
-	abi_settle();
-	assert_int_equal(abi_sysfs("nr_arenas"), 0);
-	assert_int_equal(abi_sysfs("users"), 0);
-	assert_int_equal(abi_sysfs("charged"), 0);
+	abi_baseline(state);
 	snprintf(old_limit, sizeof(old_limit), "%ld", abi_sysfs("user_limit"));
 	return 0;
 }
