@@ -21,13 +21,14 @@ static uint64_t layout[SPAN_WORDS / 64 + 1];
 
 static int setup(void **state)
 {
-	char *p = mmap(NULL, 3 * SPAN_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, 4 * SPAN_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)state;
-	if (p == MAP_FAILED || mprotect(p + SPAN_BYTES, SPAN_BYTES, PROT_READ | PROT_WRITE))
+	if (p == MAP_FAILED)
 		return -1;
-	span = (uintptr_t *)(p + SPAN_BYTES);
-	return 0;
+	p += SPAN_BYTES + (-(uintptr_t)p & (SPAN_BYTES - 1)); /* as a span is */
+	span = (uintptr_t *)p;
+	return mprotect(p, SPAN_BYTES, PROT_READ | PROT_WRITE);
 }
 
 /* Pointers, what just is none, and anything. */
