@@ -6,6 +6,10 @@
  * and the one that is stored.  Shading here only records the word; the marker
  * finds out whether it is an object.  The store and its record are one
  * critical section: a thread that acks a handshake has no store half done.
+ *
+ * What is overwritten is learnt from the store itself, an exchange, and never
+ * read before it.  Another thread that does not shade yet may store in between;
+ * then what it stored would be overwritten with nobody having noted it.
  */
 #include "bits.h"
 #include "work.h"
@@ -85,18 +89,21 @@ static inline struct hs_thread *begin(void)
 	return t;
 }
 
-static inline void before_store(struct hs_thread *t, void **slot, void *value)
+static inline __attribute__((always_inline)) void store(struct hs_thread *t, void **slot,
+							void *value, int order)
 {
 	if (unlikely(t->barrier))
-		shade(t, (uintptr_t)hs_load(slot), (uintptr_t)value);
+		shade(t, (uintptr_t)__atomic_exchange_n(slot, value, __ATOMIC_RELEASE),
+		      (uintptr_t)value);
+	else
+		__atomic_store_n(slot, value, order);
 }
 
 HS_EXPORT void hspan_store(void *slot, void *value)
 {
 	struct hs_thread *t = begin();
 
-	before_store(t, slot, value);
-	hs_set((void **)slot, value);
+	store(t, slot, value, __ATOMIC_RELAXED);
 	hs_leave();
 }
 
@@ -104,8 +111,7 @@ HS_EXPORT void hspan_store_release(void *slot, void *value)
 {
 	struct hs_thread *t = begin();
 
-	before_store(t, slot, value);
-	hs_set_release((void **)slot, value);
+	store(t, slot, value, __ATOMIC_RELEASE);
 	hs_leave();
 }
 
@@ -147,8 +153,7 @@ static void copy_piece(void **dst, void *const *src, size_t n, bool backwards)
 		size_t i = backwards ? n - 1 - k : k;
 		void *value = src ? hs_load(&src[i]) : NULL;
 
-		before_store(t, &dst[i], value);
-		hs_set(&dst[i], value);
+		store(t, &dst[i], value, __ATOMIC_RELAXED);
 	}
 	hs_leave();
 }

@@ -37,7 +37,10 @@
  * Why that is enough: the barrier shades the pointer overwritten, so what a
  * black thread saw when it was scanned stays marked or in line to be; and the
  * pointer stored, so a thread not yet scanned cannot hide a white object in a
- * black one.
+ * black one.  What is overwritten is what the store exchanged, not what was there
+ * a moment before: that may be the store of a thread that did not shade yet.
+ * selftests/model goes through all this in small; who changes it here changes it
+ * there.
  *
  * Allocation colour is decided a run at a time.  A run is a row of free slots
  * of one span that a thread took to allocate from; all its allocation bits
@@ -111,9 +114,10 @@
 #define HS_NREGS 32
 #define HS_MAX_MARKERS 16
 
-/* Bits of hs_config.debug that only tests set: a barrier left out on purpose, */
+/* Bits of hs_config.debug that only tests set: half a barrier, or the end, left out, */
 #define HS_DEBUG_BREAK_DELETION (1u << 16)
 #define HS_DEBUG_BREAK_INSERTION (1u << 17)
+#define HS_DEBUG_BREAK_TERMINATION (1u << 21)
 /* and how to mark where there are several ways. */
 #define HS_DEBUG_SCAN_AVX2 (1u << 18)
 #define HS_DEBUG_SCAN_PORTABLE (1u << 19)
