@@ -257,6 +257,8 @@ static void mark_to_the_end(struct hs_marker *m)
 
 	do {
 		drain(m);
+		if (unlikely(hs.config.debug & HS_DEBUG_BREAK_TERMINATION))
+			return;
 		pushes = hs_work_pushes();
 		if (!hs_work_empty() || __atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
 			continue;

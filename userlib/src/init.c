@@ -36,6 +36,7 @@ static const struct word debug_words[] = {
 	{ "clobber", HSPAN_DEBUG_CLOBBER },
 	{ "break-deletion", HS_DEBUG_BREAK_DELETION },
 	{ "break-insertion", HS_DEBUG_BREAK_INSERTION },
+	{ "break-termination", HS_DEBUG_BREAK_TERMINATION },
 	{ "scan-avx2", HS_DEBUG_SCAN_AVX2 },
 	{ "scan-portable", HS_DEBUG_SCAN_PORTABLE },
 	{ "no-spans", HS_DEBUG_NO_SPANS },
