@@ -3,7 +3,8 @@
  * One benchmark source, several memory managers: what each of them calls
  * allocating, types, storing a pointer, and taking part.
  *
- * -DUSE_HUGESPAN, -DUSE_LIBGC, or neither: malloc and free.
+ * -DUSE_HUGESPAN, with -DPLAIN_STORES for HUGESPAN_GC=snapshot; -DUSE_LIBGC; or
+ * neither: malloc and free.
  */
 #ifndef BENCH_MEM_H
 #define BENCH_MEM_H
@@ -25,7 +26,11 @@
 #define mem_alloc_noscan(n) hspan_alloc_noscan(n)
 #define mem_type(bits, n) (mem_the_type = hspan_type_create((n) * 8, (const uint64_t *)(bits), n))
 #define mem_alloc_typed(n) hspan_alloc_typed(mem_the_type)
+#ifdef PLAIN_STORES
+#define mem_store(slot, p) (*(void **)(slot) = (p))
+#else
 #define mem_store(slot, p) hspan_store(slot, p)
+#endif
 #define mem_collect() hspan_gc()
 #elif defined(USE_LIBGC)
 #define GC_THREADS

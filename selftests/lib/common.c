@@ -139,7 +139,8 @@ int used_signal(void)
 void clean_environment(void)
 {
 	static const char *const names[] = { "BACKEND", "PERCENT", "MARKERS", "DEBUG", "TRACE",
-					     "SIGNAL",	"ARENA",   "LIMIT",   "MIN_HEAP", "IGNORE" };
+					     "SIGNAL",	"ARENA",   "LIMIT",   "MIN_HEAP", "IGNORE",
+					     "GC" };
 	char name[32];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

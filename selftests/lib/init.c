@@ -68,6 +68,10 @@ static const struct variable variables[] = {
 	{ "ARENA", "99999999999G", -EINVAL },
 	{ "ARENA", "18446744073709551615", -EINVAL },
 	{ "ARENA", "18446744073709551616", -EINVAL },
+	{ "GC", "barrier", 0 },
+	{ "GC", "snapshot", 0 },
+	{ "GC", "image", -EINVAL },
+	{ "GC", "", -EINVAL },
 	{ "LIMIT", "0", 0 },
 	{ "LIMIT", "64M", 0 },
 	{ "LIMIT", "x", -EINVAL },
@@ -128,6 +132,8 @@ static int bad_options(const void *arg)
 	REFUSED(struct_size, 1 << 20);
 	REFUSED(backend, (enum hspan_backend)3);
 	REFUSED(backend, (enum hspan_backend)-1);
+	REFUSED(gc_mode, (enum hspan_gc_mode)2);
+	REFUSED(gc_mode, (enum hspan_gc_mode)-1);
 	REFUSED(markers, 17);
 	REFUSED(markers, UINT32_MAX);
 	REFUSED(debug, 1u << 2);

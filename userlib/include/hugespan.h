@@ -37,6 +37,12 @@ enum hspan_backend {
 	HSPAN_BACKEND_EMBEDDED,		/* anonymous memory of this process */
 };
 
+/* How the collector sees one instant while threads go on storing. */
+enum hspan_gc_mode {
+	HSPAN_GC_BARRIER,		/* stores go through hspan_store() and its kin */
+	HSPAN_GC_SNAPSHOT,		/* stores are plain; a copy-on-write image is marked */
+};
+
 /* struct hspan_options.debug */
 #define HSPAN_DEBUG_CHECKMARK	(1u << 0) /* re-mark stopped; abort on a white reachable object */
 #define HSPAN_DEBUG_CLOBBER	(1u << 1) /* overwrite what is swept with 0xdb */
@@ -68,6 +74,8 @@ enum hspan_backend {
  * @min_heap: bytes below which no collection starts by itself;
  *	HUGESPAN_MIN_HEAP (default 4 MiB)
  * @ignore: HSPAN_IGNORE_*; HUGESPAN_IGNORE=cgroup,pressure
+ * @gc_mode: see enum; environment HUGESPAN_GC=barrier|snapshot.  A snapshot
+ *	takes the embedded backend: with it HSPAN_BACKEND_AUTO is that one
  *
  * An environment variable overrides its field, but for HUGESPAN_DEBUG,
  * HUGESPAN_TRACE and HUGESPAN_IGNORE, which add to it.
@@ -84,6 +92,7 @@ struct hspan_options {
 	size_t memory_limit;
 	size_t min_heap;
 	unsigned int ignore;
+	enum hspan_gc_mode gc_mode;
 };
 
 #define HSPAN_OPTIONS_INIT { .struct_size = sizeof(struct hspan_options), \
@@ -96,7 +105,8 @@ struct hspan_options {
  * Not needed before the first allocation, which does it with defaults; there
  * a failure shows as NULL with errno set.
  * Returns 0, -EALREADY when there is a heap, -EINVAL for a bad option or
- * environment variable, -ENODEV, -EACCES, ... when the backend cannot be had.
+ * environment variable, -ENODEV, -EACCES, ... when the backend cannot be had,
+ * -ENOTSUP for a snapshot of the module's.
  */
 int hspan_init(const struct hspan_options *options);
 
@@ -388,6 +398,10 @@ size_t hspan_release(void);
  * @limit_from: whose limit that is: HSPAN_LIMIT_*
  * @pressure: the machine's need of memory: 0 none, 1 some, 2 high
  * @pressed: times it was told
+ * @snapshots: cycles that marked an image
+ * @snapshots_failed: of those, that marked the heap itself after all, every
+ *	thread stopped: there was no image, or who marked it was killed
+ * @snapshot_ns: for which threads stood still in them, the longest
  */
 struct hspan_stats {
 	size_t struct_size;
@@ -417,6 +431,9 @@ struct hspan_stats {
 	uint64_t limit_from;
 	uint64_t pressure;
 	uint64_t pressed;
+	uint64_t snapshots;
+	uint64_t snapshots_failed;
+	uint64_t snapshot_ns;
 };
 
 /** hspan_stats_read - fill @stats; -EINVAL for a struct_size not known */

@@ -6,6 +6,7 @@
 #ifndef HS_BACKEND_H
 #define HS_BACKEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@
  * @bits: HSPAN_BITS_PLANES planes of HSPAN_BITS_STRIDE bytes a page
  * @notes: a word a page, for HSPAN_NOTE_*
  * @control: sweepgen and pressure
+ * @shared_bits: what a fork()ed child writes there arrives; set before open(), which
+ *	may have no others
  * @limit: blocks that it gives out if nothing is set, UINT64_MAX = any number
  */
 struct hs_space {
@@ -28,6 +31,7 @@ struct hs_space {
 	uint8_t *bits;
 	uint32_t *notes;
 	const volatile struct hspan_control *control;
+	bool shared_bits;
 	uint64_t limit;
 };
 

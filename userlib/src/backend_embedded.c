@@ -53,6 +53,12 @@ static u32 *page_map(struct hspan_heap *heap, u32 block)
 	return (u32 *)embedded.space.page_map + (size_t)block * HSPAN_BLOCK_PAGES;
 }
 
+/* Memory shared with nobody goes at once; what is shared has to be punched out. */
+static void drop_bits(uint8_t *bits, size_t size)
+{
+	madvise(bits, size, embedded.space.shared_bits ? MADV_REMOVE : MADV_DONTNEED);
+}
+
 /* The block's memory goes, and its bits with it. */
 static void block_put(struct hspan_heap *heap, u32 block)
 {
@@ -63,8 +69,7 @@ static void block_put(struct hspan_heap *heap, u32 block)
 	madvise(embedded.space.data + (size_t)block * HSPAN_BLOCK_SIZE, HSPAN_BLOCK_SIZE,
 		MADV_DONTNEED);
 	for (int i = 0; i < HSPAN_BITS_PLANES; i++)
-		madvise(embedded.space.bits + (size_t)i * plane + block * bits, bits,
-			MADV_DONTNEED);
+		drop_bits(embedded.space.bits + (size_t)i * plane + block * bits, bits);
 }
 
 static const struct hspan_heap_ops ops = {
@@ -98,6 +103,17 @@ static void embedded_close(void)
 	memset(&embedded, 0, sizeof(embedded));
 }
 
+static uint8_t *map_bits(void)
+{
+	void *p;
+
+	if (!embedded.space.shared_bits)
+		return hs_map(bits_size());
+	p = mmap(NULL, bits_size(), PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
 static int embedded_open(size_t arena_size, struct hs_space *space)
 {
 	int ret = map_data(arena_size);
@@ -105,7 +121,8 @@ static int embedded_open(size_t arena_size, struct hs_space *space)
 	if (ret)
 		return ret;
 	embedded.space.page_map = hs_map(page_map_size());
-	embedded.space.bits = hs_map(bits_size());
+	embedded.space.shared_bits = space->shared_bits;
+	embedded.space.bits = map_bits();
 	embedded.space.notes = hs_map(page_map_size());
 	embedded.control = hs_map(HSPAN_PAGE_SIZE);
 	embedded.space.control = embedded.control;

@@ -286,6 +286,17 @@ static void close_marking(void)
 
 /* The cycle --------------------------------------------------------------- */
 
+/* Mark the heap while threads change it. */
+static void mark_along(struct hs_marker *m)
+{
+	hs_handshake(HS_SCAN);
+	open_marking();
+	hs_roots_scan();
+	mark_to_the_end(m);
+	close_marking();
+	hs_mark_hand_back(m);
+}
+
 static void mark(struct cycle *c)
 {
 	struct hs_marker m = { .hungry = &gc.hungry, .starved = &gc.starved, .spans = gc.spans };
@@ -299,12 +310,10 @@ static void mark(struct cycle *c)
 	hs_set_release(&hs.black_gen, hs_sweepgen());
 	c->heap_before = hs_pacer_heap();
 	hs_pacer_take_assisted(&assisted, &objects);
-	hs_handshake(HS_SCAN);
-	open_marking();
-	hs_roots_scan();
-	mark_to_the_end(&m);
-	close_marking();
-	hs_mark_hand_back(&m);
+	if (hs.config.gc_mode == HSPAN_GC_SNAPSHOT)
+		hs_snapshot_mark(&m);
+	else
+		mark_along(&m);
 	if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
 		hs_checkmark();
 	c->heap_after = hs_pacer_heap();
@@ -466,7 +475,7 @@ int hs_collector_start(void)
 
 	memset(&gc, 0, sizeof(gc));
 	gc.born = hs_now();
-	if (hs.config.markers == 1)
+	if (hs.config.markers == 1 || hs.config.gc_mode == HSPAN_GC_SNAPSHOT)
 		gc.spans = hs_spans_create();
 	ret = hs_start_thread(&gc.thread, collect, "hspan-collector");
 	while (!ret && gc.nr_helpers + 1 < hs.config.markers) {

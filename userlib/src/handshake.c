@@ -84,16 +84,22 @@ void hs_shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi)
 	}
 }
 
-static void scan_thread(struct hs_thread *t)
+static void push_shaded(struct hs_thread *t)
+{
+	if (t->shaded)
+		hs_work_push(t->shaded);
+	t->shaded = NULL;
+}
+
+/* Registers and stack of a thread that is stopped, or parked, or ourselves. */
+void hs_scan_thread(struct hs_thread *t)
 {
 	hs_shade_words(t, (uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
 	if (t->sp >= t->stack_lo && t->sp < t->stack_hi) {
 		hs_shade_words(t, hs_scan_from(t), t->stack_hi);
 		hs_pacer_roots(t->stack_hi - t->sp);
 	}
-	if (t->shaded)
-		hs_work_push(t->shaded);
-	t->shaded = NULL;
+	push_shaded(t);
 }
 
 /* @interrupted: by a signal, perhaps in the middle of an allocation. */
@@ -107,11 +113,15 @@ static void act(struct hs_thread *t, enum hs_handshake kind, bool interrupted)
 	case HS_BARRIER:
 		hs_cache_flush(t, true, interrupted);
 		hs_barrier_discard(t);
-		t->barrier = true;
+		t->barrier = hs.config.gc_mode == HSPAN_GC_BARRIER;
 		break;
 	case HS_SCAN:
 		hs_cache_blacken(t, hs.black_gen);
-		scan_thread(t);
+		hs_scan_thread(t);
+		break;
+	case HS_SNAPSHOT: /* its stack is scanned when nobody can write to it */
+		hs_cache_blacken(t, hs.black_gen);
+		push_shaded(t);
 		break;
 	case HS_DRAIN:
 		if (hs_barrier_flush(t))
@@ -127,6 +137,11 @@ static void ack(struct hs_thread *t, uint32_t seq)
 	hs_set_release(&t->done, seq);
 	if (__atomic_sub_fetch(&request.pending, 1, __ATOMIC_ACQ_REL) == 0)
 		hs_futex_wake(&request.pending, 1);
+}
+
+static bool stops(int kind)
+{
+	return kind == HS_STOP || kind == HS_SNAPSHOT;
 }
 
 /* Wait, stopped, for the collector to be done with us. */
@@ -146,9 +161,9 @@ static void run(struct hs_thread *t, uint32_t seq, bool interrupted)
 
 	act(t, kind, interrupted);
 	ack(t, seq);
-	if (kind == HS_STOP)
-		stay(seq); /* for the oracle: no figure of ours */
-	else
+	if (stops(kind))
+		stay(seq);
+	if (kind != HS_STOP) /* that one is for the oracle: no figure of ours */
 		account(hs_now() - start);
 }
 
@@ -301,7 +316,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		poll(t, true); /* put off to an atomic access, which bump() has, too */
 	else if (t != &hs_nobody && hs_load(&t->state) == HS_RUNNING && wanted(t, &seq)) {
 		context_registers(t, context);
-		if (request.kind == HS_SCAN)
+		if (request.kind == HS_SCAN || request.kind == HS_SNAPSHOT)
 			shade_vectors(t, context);
 		if (request.kind == HS_STOP)
 			callee_saved_only(t);
@@ -342,10 +357,10 @@ static bool act_for(struct hs_thread *t, uint32_t seq, int kind)
 		t->scrub = hs.config.debug & HSPAN_DEBUG_CHECKMARK;
 		ack(t, seq);
 	}
-	if (kind != HS_STOP)
+	if (!stops(kind)) {
 		hs_set_release(&t->state, HS_PARKED);
-	if (kind != HS_STOP)
 		hs_futex_wake(&t->state, 1);
+	}
 	return true;
 }
 
@@ -404,13 +419,14 @@ static void begin(enum hs_handshake kind)
 
 /*
  * Run one handshake with every thread; called by the collector only.  With
- * HS_STOP it returns with hs.threads_lock held and everybody stopped.
+ * HS_STOP and HS_SNAPSHOT it returns with hs.threads_lock held and everybody
+ * stopped, until hs_handshake_resume().
  */
 void hs_handshake(enum hs_handshake kind)
 {
 	pthread_mutex_lock(&hs.threads_lock);
 	begin(kind);
-	if (kind != HS_STOP)
+	if (!stops(kind))
 		pthread_mutex_unlock(&hs.threads_lock);
 }
 

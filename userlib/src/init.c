@@ -31,6 +31,12 @@ static const struct word backends[] = {
 	{ NULL, 0 },
 };
 
+static const struct word gc_modes[] = {
+	{ "barrier", HSPAN_GC_BARRIER },
+	{ "snapshot", HSPAN_GC_SNAPSHOT },
+	{ NULL, 0 },
+};
+
 static const struct word debug_words[] = {
 	{ "checkmark", HSPAN_DEBUG_CHECKMARK },
 	{ "clobber", HSPAN_DEBUG_CLOBBER },
@@ -110,17 +116,18 @@ static int parse_size(const char *text, size_t *out)
 	return 0;
 }
 
-static int read_backend(struct hspan_options *o)
+/* One of several names. */
+static int read_choice(const char *name, const struct word *words, unsigned int *value)
 {
-	const char *text = getenv("HUGESPAN_BACKEND");
+	const char *text = getenv(name);
 	const struct word *w;
 
 	if (!text)
 		return 0;
-	w = find_word(backends, text, strlen(text));
+	w = find_word(words, text, strlen(text));
 	if (!w)
 		return -EINVAL;
-	o->backend = (enum hspan_backend)w->value;
+	*value = w->value;
 	return 0;
 }
 
@@ -149,8 +156,11 @@ static int read_flags(const char *name, const struct word *words, unsigned int *
 static int read_environment(struct hspan_options *o)
 {
 	long percent = o->gc_percent, markers = o->markers, sig = o->signal;
-	int ret = read_backend(o);
+	unsigned int backend = o->backend, mode = o->gc_mode;
+	int ret = read_choice("HUGESPAN_BACKEND", backends, &backend);
 
+	if (!ret)
+		ret = read_choice("HUGESPAN_GC", gc_modes, &mode);
 	if (!ret)
 		ret = read_number("HUGESPAN_PERCENT", -1, 1000000, &percent);
 	if (!ret)
@@ -169,6 +179,8 @@ static int read_environment(struct hspan_options *o)
 		ret = read_flags("HUGESPAN_TRACE", trace_words, &o->trace);
 	if (!ret)
 		ret = read_flags("HUGESPAN_IGNORE", ignore_words, &o->ignore);
+	o->backend = (enum hspan_backend)backend;
+	o->gc_mode = (enum hspan_gc_mode)mode;
 	o->gc_percent = (int)percent;
 	o->markers = (unsigned int)markers;
 	o->signal = (int)sig;
@@ -177,7 +189,8 @@ static int read_environment(struct hspan_options *o)
 
 static int check_options(const struct hspan_options *o)
 {
-	if ((unsigned int)o->backend > HSPAN_BACKEND_EMBEDDED || o->markers > HS_MAX_MARKERS)
+	if ((unsigned int)o->backend > HSPAN_BACKEND_EMBEDDED ||
+	    (unsigned int)o->gc_mode > HSPAN_GC_SNAPSHOT || o->markers > HS_MAX_MARKERS)
 		return -EINVAL;
 	if (o->debug & ~(HSPAN_DEBUG_CHECKMARK | HSPAN_DEBUG_CLOBBER) ||
 	    o->trace & ~(HSPAN_TRACE_GC | HSPAN_TRACE_LIMIT) ||
@@ -233,8 +246,10 @@ static int settle(const struct hspan_options *given, struct hspan_options *o)
 
 static int try_backend(const struct hs_backend *backend, const struct hspan_options *o)
 {
-	int ret = backend->open(o->arena_size, &hs.space);
+	int ret;
 
+	hs.space = (struct hs_space){ .shared_bits = o->gc_mode == HSPAN_GC_SNAPSHOT };
+	ret = backend->open(o->arena_size, &hs.space);
 	if (!ret)
 		hs.backend = backend;
 	return ret;
@@ -244,7 +259,9 @@ static int open_backend(const struct hspan_options *o)
 {
 	int ret;
 
-	if (o->backend == HSPAN_BACKEND_EMBEDDED)
+	if (o->gc_mode == HSPAN_GC_SNAPSHOT && o->backend == HSPAN_BACKEND_MODULE)
+		return -ENOTSUP;
+	if (o->gc_mode == HSPAN_GC_SNAPSHOT || o->backend == HSPAN_BACKEND_EMBEDDED)
 		return try_backend(&hs_backend_embedded, o);
 	ret = try_backend(&hs_backend_module, o);
 	if (!ret || o->backend == HSPAN_BACKEND_MODULE)
@@ -269,6 +286,7 @@ static void publish(const struct hspan_options *o)
 		.trace = o->trace,
 		.ignore = o->ignore,
 		.signal = o->signal,
+		.gc_mode = o->gc_mode,
 		.arena_size = o->arena_size,
 		.min_heap = o->min_heap,
 	};
@@ -396,6 +414,7 @@ HS_EXPORT int hspan_shutdown(void)
 	hs_pools_reset();
 	hs_work_reset();
 	hs_sweep_reset();
+	hs_snapshot_reset();
 	hs_checkmark_reset();
 	hs_set_release(&hs.ready, 0);
 	hs.backend->close();

@@ -129,6 +129,7 @@ enum hs_handshake {
 	HS_DRAIN,
 	HS_FLUSH,
 	HS_STOP, /* stays stopped until hs_handshake_resume(); for the oracle */
+	HS_SNAPSHOT, /* stays stopped as well; its stack is scanned by others */
 };
 
 /* What a thread is doing, as far as handshakes are concerned. */
@@ -220,6 +221,7 @@ struct hs_config {
 	unsigned int trace;
 	unsigned int ignore;
 	int signal;
+	enum hspan_gc_mode gc_mode;
 	size_t arena_size;
 	size_t min_heap;
 };
@@ -357,6 +359,7 @@ void hs_handshake(enum hs_handshake kind);
 void hs_handshake_resume(void);
 uint32_t hs_handshake_current(void);
 void hs_shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi);
+void hs_scan_thread(struct hs_thread *t);
 void hs_handshake_poll(struct hs_thread *t);
 bool hs_handshake_given(void);
 void hs_handshake_stats(struct hspan_stats *stats);
@@ -390,6 +393,13 @@ uint32_t hs_sweep_some(void);
 void hs_sweep_all(void);
 uint64_t hs_sweep_count(void);
 void hs_sweep_reset(void);
+void hs_unmark_all(void);
+
+/* snapshot.c */
+struct hs_marker;
+void hs_snapshot_mark(struct hs_marker *m);
+void hs_snapshot_reset(void);
+void hs_snapshot_stats(struct hspan_stats *stats);
 
 /* roots.c */
 void hs_roots_scan(void);

@@ -154,6 +154,11 @@ void hs_pacer_roots(uint64_t bytes)
 	hs_add(&pacer.roots, bytes);
 }
 
+uint64_t hs_pacer_roots_seen(void)
+{
+	return hs_load(&pacer.roots);
+}
+
 /* Mutators marked or waited for @ns. */
 void hs_pacer_stalled(uint64_t ns)
 {

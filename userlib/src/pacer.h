@@ -19,6 +19,7 @@ uint64_t hs_pacer_heap(void);
 void hs_pacer_begin(void);
 void hs_pacer_marked(uint64_t bytes);
 void hs_pacer_roots(uint64_t bytes);
+uint64_t hs_pacer_roots_seen(void);
 void hs_pacer_stalled(uint64_t ns);
 void hs_pacer_cycle_done(uint64_t marked, uint64_t black, uint64_t end);
 void hs_pacer_swept(uint64_t used);

@@ -23,6 +23,7 @@ static int collect(struct hspan_stats *stats)
 	hs_collector_stats(stats);
 	hs_limit_stats(stats);
 	hs_watch_stats(stats);
+	hs_snapshot_stats(stats);
 	stats->heap_sys = arena.blocks_held << HSPAN_BLOCK_SHIFT;
 	stats->heap_idle = arena.blocks_free << HSPAN_BLOCK_SHIFT;
 	stats->faults_data = arena.faults;

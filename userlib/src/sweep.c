@@ -100,6 +100,17 @@ void hs_sweep_all(void)
 		;
 }
 
+/* No object is marked any more.  With every thread stopped. */
+void hs_unmark_all(void)
+{
+	for (uint32_t page = 0; page < hs.size >> HSPAN_PAGE_SHIFT; page++) {
+		uint32_t entry = hs_load(&hs.page_map[page]);
+
+		if (entry != HSPAN_PM_NONE && HSPAN_PM_PAGE(entry) == page)
+			clear_marks(page, HSPAN_PM_CLASS(entry));
+	}
+}
+
 uint64_t hs_sweep_count(void)
 {
 	return hs_load(&spans_swept);

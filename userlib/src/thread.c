@@ -90,7 +90,7 @@ static bool signal_blocked(void)
 /* A thread that joins while a mark phase runs starts as if it had acked all. */
 static void catch_up(struct hs_thread *t)
 {
-	t->barrier = hs_load(&hs.marking);
+	t->barrier = hs_load(&hs.marking) && hs.config.gc_mode == HSPAN_GC_BARRIER;
 	t->black_gen = hs_load_acquire(&hs.black_gen);
 	if (!t->barrier || t->black_gen != hs_sweepgen())
 		return;
