@@ -5,13 +5,18 @@
  * User memory is copied before or after the heap is called, never inside.  If
  * the caller cannot be told which spans it got, they go back as they came.
  *
- * Commands that take many spans copy their own structs, by whole words, and
- * write only what has changed.  A caller's struct that is longer than ours
- * begins with ours, and its rest is zero, as ioctl.c has checked, and stays so.
+ * Commands that take many spans write only what has changed: a caller's struct
+ * that is longer than ours begins with ours, and its rest is zero, as ioctl.c
+ * has checked, and stays so.
+ *
+ * Get and put of one span, in structs of our size, are most of all calls.  They
+ * are read by whole words, which stay in registers, and leave to other
+ * functions what is not always needed.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "heap/quick.h"
 #include "hugespan.h"
 #include "trace.h"
 #include "usercopy.h"
@@ -40,7 +45,7 @@ static int hspan_spans_deliver(struct hspan_client *client, u64 uspans,
 			       const struct hspan_span *spans, u32 n)
 {
 	if ((n != nr && put_user(n, unr)) ||
-	    hspan_copy_out(u64_to_user_ptr(uspans), spans, n, sizeof(*spans))) {
+	    hspan_spans_out(u64_to_user_ptr(uspans), spans, n)) {
 		hspan_spans_undo(client, spans, n);
 		return -EFAULT;
 	}
@@ -61,40 +66,50 @@ static void hspan_spans_free(struct hspan_span *spans, struct hspan_span *stack)
 }
 
 static noinline long hspan_get_many(struct hspan_client *client,
-				    const struct hspan_span_get *args,
+				    struct hspan_span_get args,
 				    u32 __user *unr)
 {
 	struct hspan_span stack[HSPAN_ON_STACK] __uninitialized, *spans;
 	int ret;
 
-	if (!args->nr || args->nr > HSPAN_BATCH_MAX)
+	if (!args.nr || args.nr > HSPAN_BATCH_MAX)
 		return -EINVAL;
-	spans = hspan_spans_alloc(stack, args->nr);
+	spans = hspan_spans_alloc(stack, args.nr);
 	if (!spans)
 		return -ENOMEM;
-	ret = hspan_heap_get(client->arena->heap, client->id, args->span_class,
-			     args->npages, args->flags, spans, args->nr);
+	ret = hspan_heap_get(client->arena->heap, client->id, args.span_class,
+			     args.npages, args.flags, spans, args.nr);
 	if (ret > 0)
-		ret = hspan_spans_deliver(client, args->spans, unr, args->nr,
+		ret = hspan_spans_deliver(client, args.spans, unr, args.nr,
 					  spans, ret);
 	hspan_spans_free(spans, stack);
 	return ret;
 }
 
-static long hspan_get_one(struct hspan_client *client,
-			  const struct hspan_span_get *args)
+static __always_inline long hspan_get_do(struct hspan_client *client,
+					 struct hspan_span_get __user *uargs)
 {
+	struct hspan_heap *heap = client->arena->heap;
 	struct hspan_span span __uninitialized;
-	int ret;
+	struct hspan_span_get args;
+	u64 word[3];
 
-	ret = hspan_heap_get(client->arena->heap, client->id, args->span_class,
-			     args->npages, args->flags, &span, 1);
-	if (ret < 0)
-		return ret;
-	if (!hspan_copy_out(u64_to_user_ptr(args->spans), &span, 1,
-			    sizeof(span)))
+	if (hspan_words_in(word, uargs, ARRAY_SIZE(word)))
+		return -EFAULT;
+	args = (struct hspan_span_get){
+		.spans = word[0],
+		.nr = lower_32_bits(word[1]),
+		.span_class = upper_32_bits(word[1]),
+		.npages = lower_32_bits(word[2]),
+		.flags = upper_32_bits(word[2]),
+	};
+	if (args.nr != 1 ||
+	    !hspan_get_quick(heap, client->id, args.span_class, args.npages,
+			     args.flags, &span))
+		return hspan_get_many(client, args, &uargs->nr);
+	if (!hspan_span_out(u64_to_user_ptr(args.spans), &span))
 		return 0;
-	hspan_spans_undo(client, &span, 1);
+	hspan_heap_put(heap, client->id, span.page, span.nfree, span.sweepgen);
 	return -EFAULT;
 }
 
@@ -103,91 +118,16 @@ static long hspan_get_one(struct hspan_client *client,
  * @client: who calls
  * @uargs: what it says
  *
- * Return: 0 or a negative errno.
+ * Return: 0 or a negative errno, of which the trace has been told.
  */
 long hspan_span_get(struct hspan_client *client,
 		    struct hspan_span_get __user *uargs)
 {
-	struct hspan_span_get args __uninitialized;
+	long ret = hspan_get_do(client, uargs);
 
-	if (hspan_copy_in(&args, uargs, 1, sizeof(args)))
-		return -EFAULT;
-	if (args.flags & ~HSPAN_GET_FRESH)
-		return -EINVAL;
-	if (args.nr == 1)
-		return hspan_get_one(client, &args);
-	return hspan_get_many(client, &args, &uargs->nr);
-}
-
-static long hspan_sweep_next(struct hspan_client *client,
-			     struct hspan_sweep_next __user *uargs)
-{
-	struct hspan_span stack[HSPAN_ON_STACK] __uninitialized, *spans;
-	struct hspan_sweep_next args __uninitialized;
-	int ret;
-
-	if (hspan_copy_in(&args, uargs, 1, sizeof(args)))
-		return -EFAULT;
-	if (!args.nr || args.nr > HSPAN_BATCH_MAX || args.flags)
-		return -EINVAL;
-	spans = hspan_spans_alloc(stack, args.nr);
-	if (!spans)
-		return -ENOMEM;
-	ret = hspan_heap_sweep_next(client->arena->heap, client->id, spans,
-				    args.nr);
-	if (ret >= 0)
-		ret = hspan_spans_deliver(client, args.spans, &uargs->nr,
-					  args.nr, spans, ret);
-	hspan_spans_free(spans, stack);
+	if (unlikely(ret < 0))
+		hspan_ioctl_refused(client, HSPAN_IOC_SPAN_GET, ret);
 	return ret;
-}
-
-/* Reads entries.  @clear: each says already that it was not refused. */
-static __always_inline int hspan_puts_read(struct hspan_put *puts,
-					   const struct hspan_put __user *uputs,
-					   u32 nr, bool *clear)
-{
-	const u64 __user *from = (const u64 __user *)uputs;
-	const struct hspan_put *end = puts + nr;
-	u64 *to = (u64 *)puts, word = 0, seen = 0;
-
-	might_fault();
-	if (should_fail_usercopy() ||
-	    !user_read_access_begin(uputs, nr * sizeof(*puts)))
-		return -EFAULT;
-	for (; to < (u64 *)end; to += 2, from += 2) {
-		unsafe_get_user(to[0], &from[0], fault);
-		unsafe_get_user(word, &from[1], fault);
-		to[1] = word;
-		seen |= word;
-	}
-	user_read_access_end();
-	*clear = !(seen >> 32);
-	return 0;
-
-fault:
-	user_read_access_end();
-	return -EFAULT;
-}
-
-/* All that may have changed in an entry. */
-static int hspan_puts_tell(struct hspan_put __user *uputs,
-			   const struct hspan_put *puts, u32 nr)
-{
-	u32 i;
-
-	might_fault();
-	if (should_fail_usercopy() ||
-	    !user_write_access_begin(uputs, nr * sizeof(*puts)))
-		return -EFAULT;
-	for (i = 0; i < nr; i++)
-		unsafe_put_user(puts[i].error, &uputs[i].error, fault);
-	user_write_access_end();
-	return 0;
-
-fault:
-	user_write_access_end();
-	return -EFAULT;
 }
 
 /* The errno of the first entry that was refused, or 0. */
@@ -201,8 +141,7 @@ static int hspan_puts_error(const struct hspan_put *puts, u32 nr)
 	return 0;
 }
 
-/* Put back what @uputs says, which is read into @puts.  Short if @nr is 1. */
-static __always_inline long hspan_puts_do(struct hspan_client *client,
+static long hspan_puts_do(struct hspan_client *client,
 			  struct hspan_put __user *uputs, u32 __user *unr,
 			  struct hspan_put *puts, u32 nr)
 {
@@ -210,7 +149,7 @@ static __always_inline long hspan_puts_do(struct hspan_client *client,
 	u32 done;
 	int err = 0;
 
-	if (hspan_puts_read(puts, uputs, nr, &clear))
+	if (hspan_puts_in(puts, uputs, nr, &clear))
 		return -EFAULT;
 	done = hspan_heap_put_many(client->arena->heap, client->id, puts, nr);
 	if (done < nr) {
@@ -220,37 +159,53 @@ static __always_inline long hspan_puts_do(struct hspan_client *client,
 	} else if (clear) {
 		return 0;
 	}
-	if (hspan_puts_tell(uputs, puts, nr))
+	if (hspan_puts_out(uputs, puts, nr))
 		err = -EFAULT;
 	return err;
 }
 
 static noinline long hspan_put_many(struct hspan_client *client,
-				    const struct hspan_span_put *args,
-				    u32 __user *unr)
+				    struct hspan_put __user *uputs, u32 nr,
+				    u32 flags, u32 __user *unr)
 {
 	struct hspan_put stack[HSPAN_ON_STACK] __uninitialized, *puts = stack;
 	long ret;
 
-	if (!args->nr || args->nr > HSPAN_BATCH_MAX)
+	if (!nr || nr > HSPAN_BATCH_MAX || flags)
 		return -EINVAL;
-	if (args->nr > HSPAN_ON_STACK)
-		puts = kmalloc_array(args->nr, sizeof(*puts), GFP_KERNEL);
+	if (nr > HSPAN_ON_STACK)
+		puts = kmalloc_array(nr, sizeof(*puts), GFP_KERNEL);
 	if (!puts)
 		return -ENOMEM;
-	ret = hspan_puts_do(client, u64_to_user_ptr(args->puts), unr, puts,
-			    args->nr);
+	ret = hspan_puts_do(client, uputs, unr, puts, nr);
 	if (puts != stack)
 		kfree(puts);
 	return ret;
 }
 
-static long hspan_put_one(struct hspan_client *client,
-			  const struct hspan_span_put *args, u32 __user *unr)
+static __always_inline long hspan_put_do(struct hspan_client *client,
+					 struct hspan_span_put __user *uargs)
 {
-	struct hspan_put put __uninitialized;
+	struct hspan_heap *heap = client->arena->heap;
+	struct hspan_put __user *uput;
+	u64 word[2], entry[2];
+	u32 nr, flags;
 
-	return hspan_puts_do(client, u64_to_user_ptr(args->puts), unr, &put, 1);
+	if (hspan_words_in(word, uargs, ARRAY_SIZE(word)))
+		return -EFAULT;
+	uput = u64_to_user_ptr(word[0]);
+	nr = lower_32_bits(word[1]);
+	flags = upper_32_bits(word[1]);
+	if (nr != 1 || flags)
+		return hspan_put_many(client, uput, nr, flags, &uargs->nr);
+	if (hspan_words_in(entry, uput, ARRAY_SIZE(entry)))
+		return -EFAULT;
+	/* An error that is there already has to be cleared. */
+	if (upper_32_bits(entry[1]) ||
+	    !hspan_put_quick(heap, client->id, lower_32_bits(entry[0]),
+			     upper_32_bits(entry[0]), lower_32_bits(entry[1])))
+		return hspan_put_many(client, uput, nr, flags, &uargs->nr);
+	return 0;
 }
 
 /**
@@ -258,38 +213,57 @@ static long hspan_put_one(struct hspan_client *client,
  * @client: who calls
  * @uargs: what it says
  *
- * Return: 0 or a negative errno.
+ * Return: 0 or a negative errno, of which the trace has been told.
  */
 long hspan_span_put(struct hspan_client *client,
 		    struct hspan_span_put __user *uargs)
 {
-	struct hspan_span_put args __uninitialized;
+	long ret = hspan_put_do(client, uargs);
 
-	if (hspan_copy_in(&args, uargs, 1, sizeof(args)))
-		return -EFAULT;
-	if (args.flags)
-		return -EINVAL;
-	if (args.nr == 1)
-		return hspan_put_one(client, &args, &uargs->nr);
-	return hspan_put_many(client, &args, &uargs->nr);
+	if (unlikely(ret < 0))
+		hspan_ioctl_refused(client, HSPAN_IOC_SPAN_PUT, ret);
+	return ret;
 }
 
+/* Structs of another size than ours come this way. */
 long hspan_cmd_span_get(struct hspan_call *call)
 {
+	struct hspan_span_get __user *uargs = call->uarg;
+
 	call->written = true;
-	return hspan_span_get(call->client, call->uarg);
+	return hspan_get_many(call->client, call->arg.span_get, &uargs->nr);
 }
 
 long hspan_cmd_span_put(struct hspan_call *call)
 {
+	const struct hspan_span_put *args = &call->arg.span_put;
+	struct hspan_span_put __user *uargs = call->uarg;
+
 	call->written = true;
-	return hspan_span_put(call->client, call->uarg);
+	return hspan_put_many(call->client, u64_to_user_ptr(args->puts),
+			      args->nr, args->flags, &uargs->nr);
 }
 
 long hspan_cmd_sweep_next(struct hspan_call *call)
 {
+	struct hspan_span stack[HSPAN_ON_STACK] __uninitialized, *spans;
+	const struct hspan_sweep_next *args = &call->arg.sweep_next;
+	struct hspan_sweep_next __user *uargs = call->uarg;
+	int ret;
+
 	call->written = true;
-	return hspan_sweep_next(call->client, call->uarg);
+	if (!args->nr || args->nr > HSPAN_BATCH_MAX || args->flags)
+		return -EINVAL;
+	spans = hspan_spans_alloc(stack, args->nr);
+	if (!spans)
+		return -ENOMEM;
+	ret = hspan_heap_sweep_next(call->client->arena->heap, call->client->id,
+				    spans, args->nr);
+	if (ret >= 0)
+		ret = hspan_spans_deliver(call->client, args->spans, &uargs->nr,
+					  args->nr, spans, ret);
+	hspan_spans_free(spans, stack);
+	return ret;
 }
 
 long hspan_cmd_cycle(struct hspan_call *call)

@@ -443,7 +443,7 @@ union hspan_ioctl_arg {
  * @usize: bytes in it
  * @ksize: bytes this module knows
  * @written: its outcome has been copied out, or must not be
- * @arg: the struct as this module knows it, unless the handler reads its own
+ * @arg: the struct as this module knows it
  */
 struct hspan_call {
 	struct hspan_client *client;
@@ -456,6 +456,8 @@ struct hspan_call {
 
 int hspan_call_read(struct hspan_call *call);
 int hspan_call_write(struct hspan_call *call);
+void hspan_ioctl_refused(const struct hspan_client *client, unsigned int cmd,
+			 long err);
 long hspan_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long hspan_arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 

@@ -150,15 +150,26 @@ static long hspan_ioctl_do(struct hspan_client *client, unsigned int where,
 	return ret;
 }
 
+/**
+ * hspan_ioctl_refused() - a call has failed
+ * @client: who made it; NULL on the device
+ * @cmd: which
+ * @err: what it returns
+ */
+void hspan_ioctl_refused(const struct hspan_client *client, unsigned int cmd,
+			 long err)
+{
+	trace_hugespan_ioctl_error(client ? client->arena->id : 0,
+				   client ? client->id : 0, _IOC_NR(cmd), err);
+}
+
 /* What every call returns, after it is known whether it was refused. */
 static long hspan_ioctl_end(struct hspan_client *client, unsigned int cmd,
 			    long ret)
 {
 	/* Commands of others, such as TCGETS, are no news. */
 	if (unlikely(ret < 0 && ret != -ENOTTY))
-		trace_hugespan_ioctl_error(client ? client->arena->id : 0,
-					   client ? client->id : 0,
-					   _IOC_NR(cmd), ret);
+		hspan_ioctl_refused(client, cmd, ret);
 	return ret;
 }
 
@@ -168,17 +179,25 @@ long hspan_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 			       hspan_ioctl_do(NULL, HSPAN_ON_DEVICE, cmd, arg));
 }
 
-/* The two that clients make all the time take a shorter way. */
+static noinline long hspan_arena_ioctl_any(struct hspan_client *client,
+					   unsigned int cmd, unsigned long arg)
+{
+	return hspan_ioctl_end(client, cmd,
+			       hspan_ioctl_do(client, HSPAN_ON_ARENA, cmd,
+					      arg));
+}
+
+/*
+ * The two that clients make all the time take a shorter way: they say
+ * themselves when they refuse, so nothing is left to do here after them.
+ */
 long hspan_arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct hspan_client *client = file->private_data;
-	long ret;
 
 	if (cmd == HSPAN_IOC_SPAN_GET)
-		ret = hspan_span_get(client, (void __user *)arg);
-	else if (cmd == HSPAN_IOC_SPAN_PUT)
-		ret = hspan_span_put(client, (void __user *)arg);
-	else
-		ret = hspan_ioctl_do(client, HSPAN_ON_ARENA, cmd, arg);
-	return hspan_ioctl_end(client, cmd, ret);
+		return hspan_span_get(client, (void __user *)arg);
+	if (cmd == HSPAN_IOC_SPAN_PUT)
+		return hspan_span_put(client, (void __user *)arg);
+	return hspan_arena_ioctl_any(client, cmd, arg);
 }

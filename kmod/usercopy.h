@@ -4,7 +4,8 @@
  *
  * What the general functions do besides, for objects of any size and origin,
  * takes longer than the whole of a get or a put.  Here both are known: structs
- * are of two or three words, and kernel memory is the caller's own.
+ * are of two or three words, and kernel memory is the caller's own.  Arrays go
+ * by pairs, as counting takes a good part of a copy this small.
  */
 #ifndef _HUGESPAN_USERCOPY_H
 #define _HUGESPAN_USERCOPY_H
@@ -14,37 +15,30 @@
 #include <linux/kernel.h>
 #include <linux/types.h>
 #include <linux/uaccess.h>
-
-#define HSPAN_WORDS_OK(size)	((size) == 2 * sizeof(u64) || \
-				 (size) == 3 * sizeof(u64))
+#include <linux/hugespan.h>
 
 /**
- * hspan_copy_in() - read structs of user memory
- * @to: where they go
- * @from: where they are
- * @nr: how many
- * @size: bytes of one, a constant
+ * hspan_words_in() - read a struct of two or three words
+ * @word: that many, where gcc may keep them in registers
+ * @from: where it is
+ * @nr: how many, a constant
  *
  * Return: 0 or -EFAULT.
  */
-static __always_inline int hspan_copy_in(void *to, const void __user *from,
-					 u32 nr, size_t size)
+static __always_inline int hspan_words_in(u64 *word, const void __user *from,
+					  unsigned int nr)
 {
 	const u64 __user *src = from;
-	u64 *dst = to;
 
-	BUILD_BUG_ON(!HSPAN_WORDS_OK(size));
+	BUILD_BUG_ON(nr != 2 && nr != 3);
 	might_fault();
-	if (should_fail_usercopy() || !user_read_access_begin(src, nr * size))
+	if (should_fail_usercopy() ||
+	    !user_read_access_begin(src, nr * sizeof(*src)))
 		return -EFAULT;
-	for (; nr; nr--) {
-		unsafe_get_user(dst[0], &src[0], fault);
-		unsafe_get_user(dst[1], &src[1], fault);
-		if (size > 2 * sizeof(*dst))
-			unsafe_get_user(dst[2], &src[2], fault);
-		src += size / sizeof(*src);
-		dst += size / sizeof(*dst);
-	}
+	unsafe_get_user(word[0], &src[0], fault);
+	unsafe_get_user(word[1], &src[1], fault);
+	if (nr > 2)
+		unsafe_get_user(word[2], &src[2], fault);
 	user_read_access_end();
 	return 0;
 
@@ -53,33 +47,137 @@ fault:
 	return -EFAULT;
 }
 
+/* Write one span, field by field, from wherever gcc has them. */
+static __always_inline int hspan_span_out(struct hspan_span __user *to,
+					  const struct hspan_span *from)
+{
+	might_fault();
+	if (should_fail_usercopy() || !user_write_access_begin(to, sizeof(*to)))
+		return -EFAULT;
+	unsafe_put_user(from->page, &to->page, fault);
+	unsafe_put_user(from->npages, &to->npages, fault);
+	unsafe_put_user(from->span_class, &to->span_class, fault);
+	unsafe_put_user(from->flags, &to->flags, fault);
+	unsafe_put_user(from->nfree, &to->nfree, fault);
+	unsafe_put_user(from->sweepgen, &to->sweepgen, fault);
+	unsafe_put_user(0, &to->reserved, fault);
+	user_write_access_end();
+	return 0;
+
+fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
+#define hspan_word_out(i)	unsafe_put_user(src[i], &dst[i], fault)
+
 /**
- * hspan_copy_out() - write structs to user memory
+ * hspan_spans_out() - write spans
  * @to: where they go
  * @from: where they are; no byte of them may be unset
  * @nr: how many
- * @size: bytes of one, a constant
  *
  * Return: 0 or -EFAULT.
  */
-static __always_inline int hspan_copy_out(void __user *to, const void *from,
-					  u32 nr, size_t size)
+static inline int hspan_spans_out(struct hspan_span __user *to,
+				  const struct hspan_span *from, u32 nr)
 {
-	u64 __user *dst = to;
-	const u64 *src = from;
+	const u64 *src = (const u64 *)from, *end;
+	u64 __user *dst = (u64 __user *)to;
 
-	BUILD_BUG_ON(!HSPAN_WORDS_OK(size));
+	BUILD_BUG_ON(sizeof(*from) != 3 * sizeof(*src));
 	might_fault();
-	if (should_fail_usercopy() || !user_write_access_begin(dst, nr * size))
+	if (should_fail_usercopy() ||
+	    !user_write_access_begin(to, nr * sizeof(*to)))
 		return -EFAULT;
-	for (; nr; nr--) {
-		unsafe_put_user(src[0], &dst[0], fault);
-		unsafe_put_user(src[1], &dst[1], fault);
-		if (size > 2 * sizeof(*src))
-			unsafe_put_user(src[2], &dst[2], fault);
-		src += size / sizeof(*src);
-		dst += size / sizeof(*dst);
+	for (end = src + (nr & ~1U) * 3; src < end; src += 6) {
+		hspan_word_out(0);
+		hspan_word_out(1);
+		hspan_word_out(2);
+		hspan_word_out(3);
+		hspan_word_out(4);
+		hspan_word_out(5);
+		dst += 6;
 	}
+	if (nr & 1) {
+		hspan_word_out(0);
+		hspan_word_out(1);
+		hspan_word_out(2);
+	}
+	user_write_access_end();
+	return 0;
+
+fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
+#undef hspan_word_out
+
+#define hspan_word_in(i) do {					\
+	u64 word_;						\
+								\
+	unsafe_get_user(word_, &src[i], fault);			\
+	dst[i] = word_;						\
+	if ((i) & 1)						\
+		seen |= word_;					\
+} while (0)
+
+/**
+ * hspan_puts_in() - read entries to put
+ * @to: where they go
+ * @from: where they are
+ * @nr: how many
+ * @clear: set if each says already that it was not refused
+ *
+ * Return: 0 or -EFAULT.
+ */
+static inline int hspan_puts_in(struct hspan_put *to,
+				const struct hspan_put __user *from, u32 nr,
+				bool *clear)
+{
+	const u64 __user *src = (const u64 __user *)from;
+	u64 *dst = (u64 *)to, *end = (u64 *)(to + (nr & ~1U)), seen = 0;
+
+	BUILD_BUG_ON(sizeof(*to) != 2 * sizeof(*dst));
+	might_fault();
+	if (should_fail_usercopy() ||
+	    !user_read_access_begin(from, nr * sizeof(*from)))
+		return -EFAULT;
+	for (; dst < end; dst += 4) {
+		hspan_word_in(0);
+		hspan_word_in(1);
+		hspan_word_in(2);
+		hspan_word_in(3);
+		src += 4;
+	}
+	if (nr & 1) {
+		hspan_word_in(0);
+		hspan_word_in(1);
+	}
+	user_read_access_end();
+	*clear = !upper_32_bits(seen);
+	return 0;
+
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
+#undef hspan_word_in
+
+/* Write all that may have changed in entries. */
+static inline int hspan_puts_out(struct hspan_put __user *to,
+				 const struct hspan_put *from, u32 nr)
+{
+	u32 i;
+
+	might_fault();
+	if (should_fail_usercopy() ||
+	    !user_write_access_begin(to, nr * sizeof(*to)))
+		return -EFAULT;
+	for (i = 0; i < nr; i++)
+		unsafe_put_user(from[i].error, &to[i].error, fault);
 	user_write_access_end();
 	return 0;
 

@@ -106,52 +106,51 @@ static void hspan_central_list_own(struct hspan_heap *heap,
 		sweepgen = READ_ONCE(heap->sweepgen) - 1;
 }
 
-/* List spans that are swept, but do not count them; returns how many. */
-static u32 hspan_central_push_many(struct hspan_stack *partial,
-				   struct hspan_stack *full,
-				   struct hspan_sdesc *desc)
+/* List a chain's spans but do not count them; their state is set. */
+static void hspan_stack_push_chain(struct hspan_stack *stack,
+				   const struct hspan_chain *chain)
 {
-	struct hspan_sdesc *next;
-	u32 nr_full = 0, n = 0;
+	if (!chain->nr)
+		return;
+	*chain->link = stack->top;
+	stack->top = chain->first;
+	WRITE_ONCE(stack->nr, stack->nr + chain->nr);
+}
 
-	for (; desc; desc = next, n++) {
+/* The same one by one, each by what the heap's sweepgen is then. */
+static void hspan_central_list_chain(struct hspan_heap *heap,
+				     struct hspan_central *central,
+				     const struct hspan_chain *chain)
+{
+	struct hspan_sdesc *desc = chain->first, *next;
+	u32 i;
+
+	for (i = 0; i < chain->nr; i++, desc = next) {
 		next = desc->next;
-		WRITE_ONCE(desc->state, HSPAN_STATE_LISTED);
-		if (!desc->nfree) {
-			hspan_stack_push(full, desc);
-			nr_full++;
-			continue;
-		}
-		desc->next = partial->top;
-		partial->top = desc;
+		hspan_central_list_own(heap, central, desc);
 	}
-	WRITE_ONCE(partial->nr, partial->nr + n - nr_full);
-	return n;
 }
 
 /**
  * hspan_central_put() - take swept spans back from their holder
  * @heap: the heap
- * @desc: spans of one class and sweepgen, claimed, linked by next, with their
- *	new nfree and sweepgen; 0 free = treat it as full
+ * @batch: the spans
  */
-void hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc)
+void hspan_central_put(struct hspan_heap *heap, struct hspan_batch *batch)
 {
-	struct hspan_central *central = &heap->central[desc->span_class];
-	unsigned int parity = desc->sweepgen & 1;
-	struct hspan_sdesc *next;
-	u32 n = 0;
+	struct hspan_central *central = &heap->central[batch->span_class];
+	unsigned int parity = batch->sweepgen & 1;
+	u32 n = batch->partial.nr + batch->full.nr;
 
 	spin_lock(&central->lock);
-	if (desc->sweepgen == READ_ONCE(heap->sweepgen)) {
-		n = hspan_central_push_many(&central->partial[parity],
-					    &central->full[parity], desc);
+	if (batch->sweepgen == READ_ONCE(heap->sweepgen)) {
+		hspan_stack_push_chain(&central->partial[parity],
+				       &batch->partial);
+		hspan_stack_push_chain(&central->full[parity], &batch->full);
 		atomic_add(n, &heap->nr_listed[parity]);
-		desc = NULL;
-	}
-	for (; desc; desc = next, n++) {
-		next = desc->next;
-		hspan_central_list_own(heap, central, desc);
+	} else {
+		hspan_central_list_chain(heap, central, &batch->partial);
+		hspan_central_list_chain(heap, central, &batch->full);
 	}
 	central->puts += n;
 	spin_unlock(&central->lock);

@@ -72,7 +72,7 @@ u32 hspan_cpucache_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		       struct hspan_span *spans, u32 nr)
 {
 	struct hspan_cpu_cache *cache = get_cpu_ptr(heap->caches);
-	struct hspan_cache_line *line = &cache->line[span_class];
+	struct hspan_cache_line *line = hspan_cache_line(cache, span_class);
 	u32 *slot = line->slot, *end = slot + HSPAN_CACHE_DEPTH_MAX;
 	struct hspan_span *span = spans, *last = spans + nr;
 	u32 n;
@@ -114,78 +114,61 @@ static u32 hspan_cache_drain(struct hspan_heap *heap,
 	return n;
 }
 
-/* The next span with a free slot, where it is linked; else the end. */
-static struct hspan_sdesc **hspan_cache_seek(struct hspan_sdesc **link)
-{
-	while (*link && !(*link)->nfree)
-		link = &(*link)->next;
-	return link;
-}
-
-/*
- * Fill slots with spans of the list that have a free slot, as far as there are
- * any of both.  What is in a slot is not ours any more, and off the list.
- *
- * Return: how many.
- */
-static u32 hspan_cache_fill(const struct hspan_heap *heap,
-			    struct hspan_cache_line *line,
-			    struct hspan_sdesc **link)
+/* Move the first spans of a chain to slots, as far as there are any of both. */
+static void hspan_cache_fill(const struct hspan_heap *heap,
+			     struct hspan_cache_line *line,
+			     struct hspan_chain *chain)
 {
 	u32 *slot = line->slot, *end = slot + hspan_cache_limit(heap, line);
-	struct hspan_sdesc *desc, *next;
-	u32 n = 0;
+	struct hspan_sdesc *desc = chain->first, *next;
+	u32 left = chain->nr;
 
-	for (; slot < end; slot++) {
+	for (; left && slot < end; slot++) {
 		if (READ_ONCE(*slot))
 			continue;
-		link = hspan_cache_seek(link);
-		desc = *link;
-		if (!desc)
-			return n;
-		next = desc->next;
+		next = desc->next;	/* it is not ours in the slot */
 		WRITE_ONCE(desc->state, HSPAN_STATE_CACHED);
-		if (cmpxchg(slot, 0, desc->page + 1))
-			continue;	/* somebody else has filled it */
-		*link = next;
-		n++;
+		if (!hspan_slot_fill(slot, desc)) {
+			WRITE_ONCE(desc->state, HSPAN_STATE_LISTED);
+			continue;
+		}
+		desc = next;
+		left--;
 	}
-	if (n && !READ_ONCE(line->topped))
+	if (left < chain->nr && slot == end && !READ_ONCE(line->topped))
 		WRITE_ONCE(line->topped, true);
-	if (*hspan_cache_seek(link) && !READ_ONCE(line->overflowed))
+	if (left && !READ_ONCE(line->overflowed))
 		WRITE_ONCE(line->overflowed, true);
-	return n;
+	chain->first = desc;
+	chain->nr = left;
 }
 
 /**
  * hspan_cpucache_put() - keep spans in this CPU's cache
  * @heap: the heap
- * @first: spans of one class, claimed, linked by next, with their new nfree and
- *	sweepgen, which is the same and was the heap's a moment ago
+ * @batch: the spans; those for which there is room are taken from it
  *
  * The CPU cannot go away between being asked for and the spans being in its
  * cache: preemption is off.
- *
- * Return: those for which there is no room, and those with no free slot.
  */
-struct hspan_sdesc *hspan_cpucache_put(struct hspan_heap *heap,
-				       struct hspan_sdesc *first)
+void hspan_cpucache_put(struct hspan_heap *heap, struct hspan_batch *batch)
 {
 	struct hspan_cpu_cache *cache = get_cpu_ptr(heap->caches);
-	struct hspan_cache_line *line = &cache->line[first->span_class];
-	u32 sweepgen = first->sweepgen, n;
+	struct hspan_cache_line *line = hspan_cache_line(cache,
+							 batch->span_class);
+	u32 n = batch->partial.nr;
 
 	if (!READ_ONCE(cache->used))
 		WRITE_ONCE(cache->used, true);
-	n = hspan_cache_fill(heap, line, &first);
+	hspan_cache_fill(heap, line, &batch->partial);
+	n -= batch->partial.nr;
 	if (n)
 		local64_add(n, &cache->puts);
 	put_cpu_ptr(heap->caches);
 
-	/* Not these spans, perhaps, but who lists a cached one does no harm. */
-	if (n && READ_ONCE(heap->sweepgen) != sweepgen)
+	/* Not these spans, perhaps, but listing others does no harm. */
+	if (n && READ_ONCE(heap->sweepgen) != batch->sweepgen)
 		hspan_cache_drain(heap, line);
-	return first;
 }
 
 /**

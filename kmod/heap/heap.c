@@ -4,7 +4,7 @@
  * and starting a cycle.  The order of locks and the life of a span are told in
  * heap.h.
  */
-#include "cpucache.h"
+#include "quick.h"
 
 struct hspan_heap *hspan_heap_create(const struct hspan_heap_ops *ops,
 				     void *priv, u32 nr_blocks)
@@ -111,13 +111,9 @@ static noinline int hspan_get_any(struct hspan_heap *heap, u32 holder,
 int hspan_heap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		   u32 npages, u32 flags, struct hspan_span *spans, u32 nr)
 {
-	if (nr == 1 && !(flags | npages) && holder &&
-	    span_class < HSPAN_NR_SPAN_CLASSES) {
-		span_class = array_index_nospec(span_class,
-						HSPAN_NR_SPAN_CLASSES);
-		if (hspan_cpucache_get_one(heap, holder, span_class, spans))
-			return 1;
-	}
+	if (nr == 1 &&
+	    hspan_get_quick(heap, holder, span_class, npages, flags, spans))
+		return 1;
 	return hspan_get_any(heap, holder, span_class, npages, flags, spans,
 			     nr);
 }

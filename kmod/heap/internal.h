@@ -92,6 +92,37 @@ struct hspan_stack {
 };
 
 /**
+ * struct hspan_chain - spans that nobody else sees, in the order they came
+ * @first: linked by hspan_sdesc.next; nothing if @nr is 0
+ * @link: where the next one is to be linked
+ * @nr: how many
+ */
+struct hspan_chain {
+	struct hspan_sdesc *first;
+	struct hspan_sdesc **link;
+	u32 nr;
+};
+
+/**
+ * struct hspan_batch - swept spans that are being put back together
+ * @span_class: of them all
+ * @nelems: slots that each has
+ * @sweepgen: of them all, and the heap's when the first one came
+ * @partial: those with a free slot
+ * @full: those with none
+ *
+ * All are claimed, have their new nfree and sweepgen, and LISTED for state,
+ * which is what becomes of those that no CPU cache takes.
+ */
+struct hspan_batch {
+	u32 span_class;
+	u32 nelems;
+	u32 sweepgen;
+	struct hspan_chain partial;
+	struct hspan_chain full;
+};
+
+/**
  * struct hspan_central - spans of one class that are in nobody's hands
  * @lock: protects all other fields and the spans on the lists
  * @partial: spans with a free slot, by parity of their sweepgen
@@ -224,15 +255,31 @@ static inline struct hspan_block *hspan_block(struct hspan_heap *heap,
 	return smp_load_acquire(&heap->blocks[index]);
 }
 
-static inline struct hspan_sdesc *hspan_desc(struct hspan_heap *heap, u32 page)
+/* @page is one of @block. */
+static inline struct hspan_sdesc *
+hspan_block_desc(const struct hspan_block *block, u32 page)
 {
-	return &hspan_block(heap, hspan_block_of(page))
-			->sdesc[page % HSPAN_BLOCK_PAGES];
+	return &block->sdesc[page % HSPAN_BLOCK_PAGES];
 }
 
+/* A block of the heap, or NULL if it was never used or cannot be. */
+static inline struct hspan_block *hspan_block_find(struct hspan_heap *heap,
+						   u32 index)
+{
+	if (index >= heap->nr_blocks)
+		return NULL;
+	return hspan_block(heap, array_index_nospec(index, heap->nr_blocks));
+}
+
+static inline struct hspan_sdesc *hspan_desc(struct hspan_heap *heap, u32 page)
+{
+	return hspan_block_desc(hspan_block(heap, hspan_block_of(page)), page);
+}
+
+/* The class is known to be one; not an index: see hspan_cache_line(). */
 static inline u32 hspan_nelems(u32 span_class)
 {
-	return hspan_class_nelems[span_class / 2];
+	return *(hspan_class_nelems + span_class / 2);
 }
 
 /* The span is ours; say what it is before it becomes @holder's. */
@@ -291,13 +338,16 @@ u32 hspan_central_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		      struct hspan_span *spans, u32 nr);
 u32 hspan_central_sweep(struct hspan_heap *heap, u32 holder, u32 span_class,
 			struct hspan_span *spans, u32 nr);
-void hspan_central_put(struct hspan_heap *heap, struct hspan_sdesc *desc);
+void hspan_central_put(struct hspan_heap *heap, struct hspan_batch *batch);
 int hspan_central_put_unswept(struct hspan_heap *heap, struct hspan_sdesc *desc,
 			      u32 sweepgen);
 void hspan_central_drain(struct hspan_heap *heap, struct hspan_sdesc *desc);
 void hspan_central_adopt(struct hspan_heap *heap, struct hspan_sdesc *desc);
 void hspan_central_sync(struct hspan_heap *heap);
 void hspan_control_unswept(struct hspan_heap *heap);
+
+/* put.c */
+void hspan_put_swept(struct hspan_heap *heap, struct hspan_sdesc *desc);
 
 /* cpucache.c */
 enum hspan_flush {
@@ -311,8 +361,7 @@ size_t hspan_cpucache_bytes(void);
 void hspan_cpucache_exit(struct hspan_heap *heap);
 u32 hspan_cpucache_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 		       struct hspan_span *spans, u32 nr);
-struct hspan_sdesc *hspan_cpucache_put(struct hspan_heap *heap,
-				       struct hspan_sdesc *first);
+void hspan_cpucache_put(struct hspan_heap *heap, struct hspan_batch *batch);
 u32 hspan_cpucache_drain(struct hspan_heap *heap, u32 span_class);
 void hspan_cpucache_flush_cpu(struct hspan_heap *heap, int cpu,
 			      enum hspan_flush how);

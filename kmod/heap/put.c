@@ -5,76 +5,65 @@
  * Swept spans that have something in them are collected while they are of one
  * class, and go to this CPU's cache and to the central list together.
  */
-#include "cpucache.h"
+#include "quick.h"
 
 /* A holder that has no span: 0 is what is there while nobody has it. */
 #define HSPAN_NOBODY	(~0U)
 
+static void hspan_chain_init(struct hspan_chain *chain)
+{
+	chain->link = &chain->first;
+	chain->nr = 0;
+}
+
+static void hspan_chain_add(struct hspan_chain *chain, struct hspan_sdesc *desc)
+{
+	*chain->link = desc;
+	chain->link = &desc->next;
+	chain->nr++;
+}
+
+static void hspan_batch_init(struct hspan_batch *batch, u32 span_class,
+			     u32 nelems, u32 sweepgen)
+{
+	batch->span_class = span_class;
+	batch->nelems = nelems;
+	batch->sweepgen = sweepgen;
+	hspan_chain_init(&batch->partial);
+	hspan_chain_init(&batch->full);
+}
+
+/* Put a span into a batch that is of its class and of @sweepgen. */
+static void hspan_batch_add(struct hspan_batch *batch, struct hspan_sdesc *desc,
+			    u32 nfree, u32 sweepgen)
+{
+	WRITE_ONCE(desc->nfree, nfree);
+	WRITE_ONCE(desc->sweepgen, sweepgen);
+	WRITE_ONCE(desc->state, HSPAN_STATE_LISTED);
+	if (likely(nfree))
+		hspan_chain_add(&batch->partial, desc);
+	else
+		hspan_chain_add(&batch->full, desc);
+}
+
 /* What this CPU's cache has no room for goes to the central list. */
-static noinline void hspan_put_swept(struct hspan_heap *heap,
-				     struct hspan_sdesc *first)
-{
-	first = hspan_cpucache_put(heap, first);
-	if (first)
-		hspan_central_put(heap, first);
-}
-
-/* The descriptors of a block, or NULL if it was never used or cannot be. */
-static struct hspan_sdesc *hspan_block_descs(struct hspan_heap *heap, u32 index)
-{
-	struct hspan_block *block;
-
-	if (index >= heap->nr_blocks)
-		return NULL;
-	index = array_index_nospec(index, heap->nr_blocks);
-	block = hspan_block(heap, index);
-	return block ? block->sdesc : NULL;
-}
-
-/**
- * struct hspan_batch - swept spans that are being put back
- * @first: claimed, of one class, some slots in use; linked by next
- * @sweepgen: of them all, and the heap's when the first one came
- * @span_class: of them all
- * @nelems: slots that each has
- * @index: block in which the last span was found, or none
- * @descs: its descriptors
- */
-struct hspan_batch {
-	struct hspan_sdesc *first;
-	u32 sweepgen;
-	u32 span_class;
-	u32 nelems;
-	u32 index;
-	struct hspan_sdesc *descs;
-};
-
-static bool hspan_batch_seek(struct hspan_heap *heap, struct hspan_batch *batch,
-			     u32 index)
-{
-	struct hspan_sdesc *descs = hspan_block_descs(heap, index);
-
-	if (!descs)
-		return false;
-	batch->index = index;
-	batch->descs = descs;
-	return true;
-}
-
 static void hspan_batch_end(struct hspan_heap *heap, struct hspan_batch *batch)
 {
-	if (batch->first)
-		hspan_put_swept(heap, batch->first);
-	batch->first = NULL;
+	if (batch->partial.nr)
+		hspan_cpucache_put(heap, batch);
+	if (batch->partial.nr + batch->full.nr)
+		hspan_central_put(heap, batch);
 }
 
-static void hspan_batch_add(struct hspan_batch *batch, struct hspan_sdesc *desc,
-			    const struct hspan_put *put)
+/* One claimed span that the short way has no room for; it is as it will be. */
+void hspan_put_swept(struct hspan_heap *heap, struct hspan_sdesc *desc)
 {
-	WRITE_ONCE(desc->nfree, put->nfree);
-	WRITE_ONCE(desc->sweepgen, put->sweepgen);
-	desc->next = batch->first;
-	batch->first = desc;
+	struct hspan_batch batch;
+
+	hspan_batch_init(&batch, desc->span_class,
+			 hspan_nelems(desc->span_class), desc->sweepgen);
+	hspan_batch_add(&batch, desc, desc->nfree, desc->sweepgen);
+	hspan_batch_end(heap, &batch);
 }
 
 /*
@@ -101,111 +90,87 @@ static int hspan_desc_claim(struct hspan_sdesc *desc, u32 holder)
  * span is listed, which then is unswept.
  */
 static int hspan_batch_turn(struct hspan_heap *heap, struct hspan_batch *batch,
-			    struct hspan_sdesc *desc,
-			    const struct hspan_put *put)
+			    struct hspan_sdesc *desc, u32 nfree, u32 sweepgen)
 {
 	u32 now = READ_ONCE(heap->sweepgen);
+	u32 nelems = hspan_nelems(desc->span_class);
 
-	if (put->sweepgen != now)
-		return put->sweepgen + 1 == now ?
-		       hspan_central_put_unswept(heap, desc, put->sweepgen) :
+	if (sweepgen != now)
+		return sweepgen + 1 == now ?
+		       hspan_central_put_unswept(heap, desc, sweepgen) :
 		       -EINVAL;
-	if (put->nfree > hspan_nelems(desc->span_class))
+	if (nfree > nelems)
 		return -EINVAL;
-	if (put->nfree == hspan_nelems(desc->span_class)) {
+	if (nfree == nelems) {
 		hspan_pageheap_put(heap, desc);
 		return 0;
 	}
 	hspan_batch_end(heap, batch);
-	batch->sweepgen = now;
-	batch->span_class = desc->span_class;
-	batch->nelems = hspan_nelems(desc->span_class);
-	hspan_batch_add(batch, desc, put);
+	hspan_batch_init(batch, desc->span_class, nelems, now);
+	hspan_batch_add(batch, desc, nfree, now);
 	return 0;
 }
 
 static int hspan_put_one(struct hspan_heap *heap, struct hspan_batch *batch,
-			 u32 holder, const struct hspan_put *put)
+			 struct hspan_sdesc *desc, u32 holder,
+			 const struct hspan_put *put)
 {
-	u32 index = hspan_block_of(put->page);
-	struct hspan_sdesc *desc;
-	int err;
+	u32 nfree = put->nfree, sweepgen = put->sweepgen;
+	int err = hspan_desc_claim(desc, holder);
 
-	/* Most are near the last one. */
-	if (index != batch->index && !hspan_batch_seek(heap, batch, index))
-		return -ENOENT;
-	desc = &batch->descs[put->page % HSPAN_BLOCK_PAGES];
-	err = hspan_desc_claim(desc, holder);
-	if (err)
+	if (unlikely(err))
 		return err;
-	if (put->sweepgen == batch->sweepgen &&
-	    desc->span_class == batch->span_class &&
-	    put->nfree < batch->nelems) {
-		hspan_batch_add(batch, desc, put);
+	if (likely(sweepgen == batch->sweepgen &&
+		   desc->span_class == batch->span_class &&
+		   nfree < batch->nelems)) {
+		hspan_batch_add(batch, desc, nfree, sweepgen);
 		return 0;
 	}
-	err = hspan_batch_turn(heap, batch, desc, put);
+	err = hspan_batch_turn(heap, batch, desc, nfree, sweepgen);
 	if (err)	/* refused: it stays with its holder */
 		smp_store_release(&desc->holder, holder);
 	return err;
 }
 
-static noinline u32 hspan_put_batch(struct hspan_heap *heap, u32 holder,
-				    struct hspan_put *puts, u32 nr)
+static u32 hspan_put_batch(struct hspan_heap *heap, u32 holder,
+			   struct hspan_put *puts, u32 nr)
 {
-	struct hspan_batch batch = {
-		.span_class = HSPAN_NR_SPAN_CLASSES,
-		.index = ~0U,	/* no page is in there */
-	};
 	struct hspan_put *put = puts, *end = puts + nr;
-	u32 done = nr;
+	struct hspan_block *block = NULL, *found;
+	u32 index = ~0U, done = nr;	/* no page is in that block */
+	struct hspan_batch batch;
 
+	hspan_batch_init(&batch, HSPAN_NR_SPAN_CLASSES, 0, 0);
 	for (; put < end; put++) {
-		int err = hspan_put_one(heap, &batch, holder, put);
-
-		put->error = err;
-		if (err)
+		/* Most are near the last one. */
+		if (unlikely(hspan_block_of(put->page) != index)) {
+			found = hspan_block_find(heap,
+						 hspan_block_of(put->page));
+			if (!found) {
+				put->error = -ENOENT;
+				done--;
+				continue;
+			}
+			index = hspan_block_of(put->page);
+			block = found;
+		}
+		put->error = hspan_put_one(heap, &batch,
+					   hspan_block_desc(block, put->page),
+					   holder, put);
+		if (put->error)
 			done--;
 	}
 	hspan_batch_end(heap, &batch);
 	return done;
 }
 
-/*
- * One swept span with some slots in use.  False = it was not one, or is not
- * @holder's: nothing has been done.
- */
-static bool hspan_put_quick(struct hspan_heap *heap, u32 holder,
-			    const struct hspan_put *put)
-{
-	struct hspan_sdesc *desc = hspan_block_descs(heap,
-						     hspan_block_of(put->page));
-
-	if (!desc)
-		return false;
-	desc += put->page % HSPAN_BLOCK_PAGES;
-	if (cmpxchg(&desc->holder, holder, 0) != holder)
-		return false;
-	if (put->sweepgen != READ_ONCE(heap->sweepgen) ||
-	    put->nfree >= hspan_nelems(desc->span_class)) {
-		smp_store_release(&desc->holder, holder);
-		return false;
-	}
-	WRITE_ONCE(desc->nfree, put->nfree);
-	WRITE_ONCE(desc->sweepgen, put->sweepgen);
-	desc->next = NULL;
-	if (!put->nfree || !hspan_cpucache_put_one(heap, desc))
-		hspan_put_swept(heap, desc);
-	return true;
-}
-
 u32 hspan_heap_put_many(struct hspan_heap *heap, u32 holder,
 			struct hspan_put *puts, u32 nr)
 {
-	if (!holder)
-		holder = HSPAN_NOBODY;
-	if (nr != 1 || !hspan_put_quick(heap, holder, puts))
-		return hspan_put_batch(heap, holder, puts, nr);
+	if (nr != 1 || !hspan_put_quick(heap, holder, puts->page, puts->nfree,
+					puts->sweepgen))
+		return hspan_put_batch(heap, holder ? holder : HSPAN_NOBODY,
+				       puts, nr);
 	puts->error = 0;
 	return 1;
 }

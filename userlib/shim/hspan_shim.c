@@ -97,7 +97,7 @@ unsigned int hspan_shim_nr_cpus(void)
 	static unsigned int nr_cpus;
 	unsigned int nr = __atomic_load_n(&nr_cpus, __ATOMIC_RELAXED);
 
-	if (hspan_shim_unlikely(!nr)) {
+	if (unlikely(!nr)) {
 		nr = count_cpus();
 		__atomic_store_n(&nr_cpus, nr, __ATOMIC_RELAXED);
 	}

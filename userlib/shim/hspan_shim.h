@@ -29,7 +29,8 @@ typedef int64_t s64;
 #define __percpu
 #define noinline	__attribute__((noinline))
 #define ____cacheline_aligned_in_smp	__attribute__((aligned(64)))
-#define hspan_shim_unlikely(x)		__builtin_expect(!!(x), 0)
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
 #define max_t(type, a, b)	({ type _a = (a); type _b = (b); \
 				   _a > _b ? _a : _b; })
@@ -156,14 +157,14 @@ static inline void spin_lock(spinlock_t *lock)
 {
 	u32 free = 0;
 
-	if (hspan_shim_unlikely(!__atomic_compare_exchange_n(&lock->state,
+	if (unlikely(!__atomic_compare_exchange_n(&lock->state,
 			&free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
 		hspan_shim_lock_slow(lock);
 }
 
 static inline void spin_unlock(spinlock_t *lock)
 {
-	if (hspan_shim_unlikely(__atomic_exchange_n(&lock->state, 0,
+	if (unlikely(__atomic_exchange_n(&lock->state, 0,
 						    __ATOMIC_RELEASE) == 2))
 		hspan_shim_unlock_slow(lock);
 }
