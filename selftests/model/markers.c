@@ -91,7 +91,8 @@ static void collector_marks(struct state n, struct explore *x)
 		return;
 	n.collector.at = LOOK;
 	n.is &= (uint8_t)~PUSHED;
-	step(x, n, "drain() is over, hs_work_pushes()");
+	n.word = setup.weak ? OPENED : SETTLED;
+	step(x, n, "hs_collector_drain() is over, hs_work_pushes()");
 }
 
 static void collector_looks(struct state n, struct explore *x)
@@ -100,7 +101,7 @@ static void collector_looks(struct state n, struct explore *x)
 		n.collector.at = MARK;
 		step(x, n, "mark_to_the_end() goes on");
 	} else if (setup.without == TERMINATION) {
-		n.collector.at = DONE;
+		n.collector.at = CLOSE;
 		step(x, n, "marking ends without DRAIN");
 	} else {
 		n.is &= (uint8_t)~GIVEN;
@@ -113,8 +114,27 @@ static void collector_drained(struct state n, struct explore *x)
 {
 	bool pushed = n.is & PUSHED && setup.without != PUSHES;
 
-	n.collector.at = n.is & GIVEN || pushed || n.work ? MARK : DONE;
+	n.collector.at = n.is & GIVEN || pushed || n.work ? MARK : CLOSE;
 	step(x, n, "DRAIN is over");
+}
+
+static void collector_closes(struct state n, struct explore *x)
+{
+	bool closed = n.word == OPENED || !setup.weak || setup.without == TERMINATION;
+
+	n.collector.at = closed ? CLEAR : MARK;
+	if (closed && setup.weak)
+		n.word = CLOSED;
+	step(x, n, "hs_weak_close()");
+}
+
+static void collector_clears(struct state n, struct explore *x)
+{
+	if (BIT(n.weak) & (uint8_t)~n.marked)
+		n.weak = 0;
+	n.word = SETTLED;
+	n.collector.at = DONE;
+	step(x, n, "hs_final_settle()");
 }
 
 /* close_marking(), the move of sweepgen, the sweep: white is free. */
@@ -147,6 +167,7 @@ void collect(const struct state *s, struct explore *x)
 		break;
 	case BARRIER:
 		n.work = 0; /* hs_work_reset() */
+		n.word = setup.weak ? OPENED : SETTLED;
 		ask(&n, SCAN);
 		if (all_acked(s))
 			step(x, n, "hs_handshake(HS_SCAN)");
@@ -172,6 +193,12 @@ void collect(const struct state *s, struct explore *x)
 	case DRAIN:
 		if (all_acked(s))
 			collector_drained(n, x);
+		break;
+	case CLOSE:
+		collector_closes(n, x);
+		break;
+	case CLEAR:
+		collector_clears(n, x);
 		break;
 	default:
 		collector_ends(n, x);

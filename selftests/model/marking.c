@@ -38,15 +38,16 @@ static void steps(const struct explore_state *packed, struct explore *x)
 
 static void show(const struct explore_state *packed)
 {
-	static const char *const phase[] = {"idle", "BARRIER", "SCAN",	"roots",
-					    "mark", "look",    "DRAIN", "done"};
+	static const char *const phase[] = {"idle", "BARRIER", "SCAN",	"roots", "mark",
+					    "look", "DRAIN",   "close", "clear", "done"};
 	struct state s;
 
 	memcpy(&s, packed, sizeof(s));
 	printf("%-7s root %u fields", phase[s.collector.at], s.root);
 	for (int o = 0; o < setup.objects; o++)
 		printf(" %u", s.field[o]);
-	printf(" allocated %x marked %x work %x", s.allocated, s.marked, s.work);
+	printf(" allocated %x marked %x work %x weak %u word %u", s.allocated, s.marked, s.work,
+	       s.weak, s.word);
 	for (int i = 0; i < setup.mutators; i++)
 		printf(" | %s%s%s holds %u %u noted %x", s.mutator[i].is & SHADES ? "s" : "-",
 		       s.mutator[i].is & BLACK ? "b" : "-", s.mutator[i].is & ASKED ? "?" : " ",
@@ -58,6 +59,7 @@ static const struct explore_model model = {first, steps, show};
 
 #define TWO_MUTATORS .mutators = 2, .locals = 2
 #define A_HELPER     .mutators = 1, .helpers = 1, .locals = 2
+#define WEAK	     .mutators = 1, .locals = 2, .weak = true
 
 static const struct setup setups[] = {
 	{"the protocol, two mutators", NOTHING, TWO_MUTATORS},
@@ -70,6 +72,9 @@ static const struct setup setups[] = {
 	{"without waiting for SCAN before marking", WAIT_SCAN, A_HELPER},
 	{"without waiting for helpers", ACTIVE, A_HELPER},
 	{"without counting pushes", PUSHES, A_HELPER},
+	{"the protocol, with a weak reference", NOTHING, WEAK},
+	{"without shading what is read from it", SHADING, WEAK},
+	{"without telling that it was read", TOUCH, WEAK},
 };
 
 #define SETUPS (sizeof(setups) / sizeof(*setups))

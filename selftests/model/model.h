@@ -25,9 +25,15 @@
 #define ASKED  4u /* has not yet acked the handshake under way */
 
 /* struct marker.at, of the collector */
-enum { IDLE, BARRIER, SCAN, ROOTS, MARK, LOOK, DRAIN, DONE };
+enum { IDLE, BARRIER, SCAN, ROOTS, MARK, LOOK, DRAIN, CLOSE, CLEAR, DONE };
 /* and of the helper */
 enum { OUT, IN };
+
+/* struct state.word: as in weak.c, less what finalizers bring back */
+enum { SETTLED, OPENED, TOUCHED, CLOSED };
+
+/* struct mutator.within: no critical section, or which; + word as it was found */
+enum { READY, STORING, READING };
 
 /* struct state.is */
 #define MARKING 1u /* hs.marking */
@@ -40,14 +46,15 @@ enum { OUT, IN };
  * @local: its stack
  * @noted: its barrier's buffer
  * @own: allocated by it and reachable by no one else so far
- * @storing: it is in the middle of a store, with these operands
+ * @within: it is in the middle of a store or a read of the weak reference
+ * @to, @value: operands of that
  */
 struct mutator {
 	uint8_t local[LOCALS];
 	uint8_t noted;
 	uint8_t own;
 	uint8_t is;
-	uint8_t storing;
+	uint8_t within;
 	uint8_t to;
 	uint8_t value;
 };
@@ -68,6 +75,7 @@ struct marker {
  * @field: of each object: another, or 0
  * @allocated, @marked: bits
  * @work: the list that markers share
+ * @weak: what a weak reference outside the heap is to, or 0
  */
 struct state {
 	struct mutator mutator[MUTATORS];
@@ -76,6 +84,7 @@ struct state {
 	uint8_t root;
 	uint8_t allocated, marked, work;
 	uint8_t is;
+	uint8_t weak, word;
 };
 
 _Static_assert(sizeof(struct state) <= sizeof(struct explore_state), "a state fits");
@@ -91,6 +100,8 @@ enum part {
 	WAIT_SCAN,
 	ACTIVE,
 	PUSHES,
+	SHADING,
+	TOUCH,
 };
 
 /** struct setup - what a model is made of, and what is left out of it */
@@ -98,6 +109,7 @@ struct setup {
 	const char *what;
 	enum part without;
 	int mutators, helpers, locals;
+	bool weak;
 	uint8_t objects;
 };
 

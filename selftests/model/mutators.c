@@ -43,7 +43,7 @@ static void store(const struct state *s, int i, uint8_t to, uint8_t value, struc
 
 	if (shading && setup.without == EXCHANGE) {
 		note(m, old, value);
-		m->storing = true;
+		m->within = STORING;
 		m->to = to;
 		m->value = value;
 		step(x, n, "a store notes what it is to overwrite");
@@ -62,7 +62,7 @@ static void finish(const struct state *s, int i, struct explore *x)
 	struct mutator *m = &n.mutator[i];
 
 	write(&n, m, m->to, m->value);
-	m->storing = false;
+	m->within = READY;
 	m->to = m->value = 0;
 	step(x, n, "the store");
 }
@@ -72,6 +72,8 @@ static void set_local(const struct state *s, int i, int l, uint8_t value, const 
 {
 	struct state n = *s;
 
+	if (n.mutator[i].local[l] == value)
+		return;
 	n.mutator[i].local[l] = value;
 	step(x, n, what);
 }
@@ -126,6 +128,71 @@ static void stores(const struct state *s, int i, struct explore *x)
 	}
 }
 
+/* The reference is made, emptied, or looked at. */
+static void weak_ref(const struct state *s, int i, struct explore *x)
+{
+	struct state n = *s;
+
+	for (int l = 0; l < setup.locals; l++) {
+		n.weak = s->mutator[i].local[l];
+		step(x, n, "hspan_weak_set()");
+	}
+	if (!s->weak)
+		return;
+	n = *s;
+	if (!(n.mutator[i].is & SHADES)) { /* its stack will be scanned */
+		set_local(s, i, 0, s->weak, "hspan_weak_get(), not shading", x);
+		return;
+	}
+	n.mutator[i].within = READING + s->word;
+	n.mutator[i].value = s->weak;
+	step(x, n, "hspan_weak_get(): look()");
+}
+
+/* hs_weak_touch(): false if it is too late */
+static bool touch(struct state *s)
+{
+	if (setup.without == TOUCH)
+		return true;
+	if (s->word == OPENED)
+		s->word = TOUCHED;
+	return s->word == TOUCHED;
+}
+
+/* What comes of it: the object, or 0 where it is tried again or was dead. */
+static uint8_t read_weak(struct state *s, struct mutator *m, uint8_t found)
+{
+	bool marked = s->marked & BIT(m->value);
+
+	if (found == SETTLED)
+		return m->value;
+	if (found == CLOSED)
+		return s->word == CLOSED && marked ? m->value : 0;
+	if (s->is & OPEN && marked)
+		return m->value;
+	if (!touch(s))
+		return 0;
+	if (setup.without != SHADING)
+		note(m, 0, m->value);
+	return m->value;
+}
+
+static void finish_reading(const struct state *s, int i, struct explore *x)
+{
+	for (int l = 0; l < setup.locals; l++) {
+		struct state n = *s;
+		struct mutator *m = &n.mutator[i];
+		uint8_t object = read_weak(&n, m, m->within - READING);
+
+		if (object && !(n.allocated & BIT(object)))
+			explore_wrong(x, "a weak reference leads to what is gone");
+		m->local[l] = object;
+		m->within = READY;
+		m->value = 0;
+		step(x, n, "hspan_weak_get(): keep() or judge()");
+	}
+}
+
 /* What a conservative stack may hold besides: a stale word, or none. */
 static void scan(const struct state *s, int i, struct explore *x)
 {
@@ -138,7 +205,7 @@ static void scan(const struct state *s, int i, struct explore *x)
 			n.is |= PUSHED;
 		m->noted = 0;
 		m->is = SHADES | BLACK;
-		step(x, n, "SCAN: scan_thread(), hs_cache_blacken()");
+		step(x, n, "SCAN: hs_scan_thread(), hs_cache_blacken()");
 	}
 }
 
@@ -173,8 +240,11 @@ void mutate(const struct state *s, int i, struct explore *x)
 	const struct mutator *m = &s->mutator[i];
 	struct state n = *s;
 
-	if (m->storing) {
-		finish(s, i, x);
+	if (m->within != READY) {
+		if (m->within == STORING)
+			finish(s, i, x);
+		else
+			finish_reading(s, i, x);
 		return;
 	}
 	if (m->is & ASKED)
@@ -189,6 +259,8 @@ void mutate(const struct state *s, int i, struct explore *x)
 		allocate(s, i, l, x);
 	}
 	stores(s, i, x);
+	if (setup.weak)
+		weak_ref(s, i, x);
 	if (m->noted && flush(&n, &n.mutator[i]))
 		step(x, n, "shade(): a full buffer, hs_barrier_flush()");
 }

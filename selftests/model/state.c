@@ -18,7 +18,7 @@ uint8_t locals_of(const struct mutator *m)
 
 	for (int i = 0; i < setup.locals; i++)
 		set |= BIT(m->local[i]);
-	if (m->storing)
+	if (m->within == STORING)
 		set |= BIT(m->to) | BIT(m->value);
 	return set;
 }
@@ -94,6 +94,7 @@ static void rename_all(struct state *s, const uint8_t *name)
 	for (uint8_t o = 1; o <= setup.objects; o++)
 		n.field[name[o] - 1] = name[s->field[o - 1]];
 	n.root = name[s->root];
+	n.weak = name[s->weak];
 	n.allocated = rename_set(s->allocated, name);
 	n.marked = rename_set(s->marked, name);
 	n.work = rename_set(s->work, name);
@@ -156,8 +157,11 @@ static void forget_notes(struct state *s)
  */
 static void forget_garbage(struct state *s)
 {
-	uint8_t kept = closure(s, held(s) | grey(s), 0xff) & s->allocated;
+	uint8_t kept = held(s) | grey(s) | BIT(s->weak);
 
+	for (int i = 0; i < setup.mutators; i++)
+		kept |= BIT(s->mutator[i].value);
+	kept = closure(s, kept, 0xff) & s->allocated;
 	s->allocated = kept;
 	s->marked &= kept;
 	for (uint8_t o = 1; o <= setup.objects; o++)

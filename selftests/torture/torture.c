@@ -2,7 +2,8 @@
 /*
  * Collector torture: mutators that move the only pointer to an object about,
  * from heap to stack to another object, while cycles run back to back with
- * the oracles on; and that check every object they meet.
+ * the oracles on; and that check every object they meet, and each that is
+ * finalized, or read from a weak reference.
  *
  *	torture [--seconds N] [--threads N] [--collections N] [--ballast N]
  *		[--seed N]
@@ -37,6 +38,7 @@ struct node {
 	struct node *link[LINKS];
 	uint64_t *payload; /* noscan: [0] = words, the rest = id */
 	struct node **fan; /* array of pointers, FAN entries, or NULL */
+	struct hspan_weak peer;
 };
 
 #define FAN 2500 /* a large object */
@@ -56,6 +58,7 @@ static struct hspan_type *node_type;
 static unsigned int nr_threads = 4, seconds = 60, want_collections = 500, nr_ballast = 12000;
 static uint64_t seed = 20261120;
 static int stop, thin;
+static uint64_t finalized;
 
 static void fail(const char *format, ...)
 {
@@ -112,6 +115,35 @@ static uint64_t *new_payload(struct mutator *m, uint64_t id)
 	return p;
 }
 
+/*
+ * What is finalized is as it was.  It loses a child, which is checked then, and
+ * may come back.
+ */
+static void finalize(void *object, void *arg)
+{
+	struct node *n = object, *child;
+
+	check_node(n);
+	child = hspan_exchange(&n->link[n->id & 3], NULL);
+	if (child)
+		check_node(child);
+	if (n->id >> 8 & 1)
+		hspan_store_release(arg, n);
+	__atomic_fetch_add(&finalized, 1, __ATOMIC_RELAXED);
+}
+
+static void watch_death(struct node *n, struct node *peer)
+{
+	struct hspan_finalizer f = { finalize, &table[n->id >> 16 & (TABLE - 1)],
+				     (unsigned int)(n->id >> 32 & 3) };
+
+	if (!(n->id >> 24 & 7) && hspan_finalizer_set(n, &f, NULL))
+		fail("no finalizer");
+	if (peer && !(n->id >> 27 & 3) &&
+	    hspan_weak_set(&n->peer, peer, n->id >> 29 & 1 ? HSPAN_WEAK_LONG : 0))
+		fail("no weak reference");
+}
+
 /* Made by plain stores: nobody else sees it yet. */
 static struct node *new_node(struct mutator *m, struct node **local)
 {
@@ -135,6 +167,7 @@ static struct node *new_node(struct mutator *m, struct node **local)
 			hspan_store(&n->fan[i], local[(unsigned int)i % LOCALS]);
 	}
 	m->nodes++;
+	watch_death(n, local[r >> 40 & 31]);
 	return n;
 }
 
@@ -274,8 +307,12 @@ static void step(struct mutator *m, struct node **local)
 		*mine = hspan_exchange(&table[(r >> 20) % TABLE], NULL);
 		break;
 	default:
-		if (*mine)
+		if (*mine) {
 			check_node(*mine);
+			there = hspan_weak_get(&(*mine)->peer);
+			if (there)
+				check_node(*mine = there);
+		}
 		if ((r >> 40) % 32 == 0)
 			rest(m);
 	}
@@ -354,6 +391,8 @@ static void make_heap(void)
 	options.gc_percent = 30;
 	options.markers = 2;
 	ret = hspan_init(&options);
+	if (!ret)
+		ret = hspan_finalizers_start();
 	if (ret)
 		fail("hspan_init: %s", strerror(-ret));
 	node_type = hspan_type_create(sizeof(struct node), &bitmap, 9);
@@ -402,6 +441,9 @@ static void report(double elapsed)
 	printf("# %llu collections, live %.1f MiB, longest handshake %.1f us\n",
 	       (unsigned long long)st.num_gc, (double)st.heap_live / (1 << 20),
 	       (double)st.stop_max_ns / 1e3);
+	printf("# %llu objects finalized\n", (unsigned long long)finalized);
+	if (!finalized)
+		fail("nothing was finalized");
 	printf("ok 1 - no object lost or overwritten\n");
 	printf("%sok 2 - %llu collections, %u wanted\n",
 	       st.num_gc >= want_collections ? "" : "not ", (unsigned long long)st.num_gc,

@@ -303,6 +303,103 @@ void *hspan_pool_get(struct hspan_pool *pool);
 /** hspan_pool_put - offer an object for use again; NULL is ignored */
 void hspan_pool_put(struct hspan_pool *pool, void *object);
 
+/* Weak references and ephemerons ------------------------------------------ */
+
+/* For hspan_weak_set() */
+#define HSPAN_WEAK_LONG		(1u << 0) /* not cleared before finalizers are done */
+#define HSPAN_WEAK_FOREIGN	(1u << 1) /* the word is the program's: only cleared */
+
+/** struct hspan_weak - a reference that keeps nothing alive; zero is empty */
+struct hspan_weak {
+	uintptr_t hidden;
+};
+
+/**
+ * hspan_weak_set - make a weak reference
+ * @weak: in an object of the heap, or outside; not to be moved or copied
+ * @object: to what, which the caller holds; NULL empties the reference
+ * @flags: HSPAN_WEAK_*
+ *
+ * It is empty once the object has been found dead, before finalizers see that
+ * object; or with HSPAN_WEAK_LONG after they have let it go.  A reference outside
+ * the heap has to be emptied before its memory is used for something else.
+ * Returns 0, -EINVAL, -ENOMEM.
+ */
+int hspan_weak_set(struct hspan_weak *weak, void *object, unsigned int flags);
+
+/** hspan_weak_get - the object, which is alive then, or NULL */
+void *hspan_weak_get(const struct hspan_weak *weak);
+
+/**
+ * hspan_ephemeron_set - keep a value alive as long as a table and a key are
+ * @table: an object that stands for a table
+ * @key: an object, found again by this same address
+ * @value: what; NULL takes the entry away
+ *
+ * The entry keeps neither table nor key alive, even if the value leads to them.
+ * Returns 0, -EINVAL, -ENOMEM.
+ */
+int hspan_ephemeron_set(void *table, void *key, void *value);
+
+/** hspan_ephemeron_get - the value, or NULL; the caller holds table and key */
+void *hspan_ephemeron_get(const void *table, const void *key);
+
+/* Finalizers and cleanups -------------------------------------------------- */
+
+/* struct hspan_finalizer.order */
+#define HSPAN_FINALIZE_ORDERED		0u /* after those of objects that lead to it */
+#define HSPAN_FINALIZE_IGNORE_SELF	1u /* the same, but it may lead to itself */
+#define HSPAN_FINALIZE_UNORDERED	2u /* whatever it leads to */
+#define HSPAN_FINALIZE_LAST		3u /* when no other's is due that leads to it */
+
+/**
+ * struct hspan_finalizer - what is to be called when an object is dead
+ * @fn: called with the object and @arg
+ * @arg: kept alive as long as the finalizer is set
+ * @order: HSPAN_FINALIZE_*
+ */
+struct hspan_finalizer {
+	void (*fn)(void *object, void *arg);
+	void *arg;
+	unsigned int order;
+};
+
+/**
+ * hspan_finalizer_set - set, replace or remove an object's finalizer
+ * @object: its start
+ * @finalizer: or NULL, to remove it
+ * @old: if not NULL, gets what was set, with @fn NULL if nothing was
+ *
+ * Called once; it may set one anew.  Returns 0, -EINVAL, -ENOMEM.
+ */
+int hspan_finalizer_set(void *object, const struct hspan_finalizer *finalizer,
+			struct hspan_finalizer *old);
+
+/**
+ * hspan_cleanup_add - have @fn called with @arg when an object is gone
+ * @object: or something in it
+ *
+ * After its finalizer, if it has one, and only if that did not bring it back.  As
+ * many as one likes.  @arg is kept alive; the object stays if @arg leads to it.
+ * Returns 0, -EINVAL, -ENOMEM.
+ */
+int hspan_cleanup_add(void *object, void (*fn)(void *arg), void *arg);
+
+/** hspan_cleanup_remove - the same as added; -ENOENT when it was not, or is due */
+int hspan_cleanup_remove(void *object, void (*fn)(void *arg), void *arg);
+
+/** hspan_finalizers_run - call those that are due, here; returns how many */
+size_t hspan_finalizers_run(void);
+
+/** hspan_finalizers_run_all - call all there are, dead or not; returns how many */
+size_t hspan_finalizers_run_all(void);
+
+/** hspan_finalizers_due - how many wait to be called */
+size_t hspan_finalizers_due(void);
+
+/** hspan_finalizers_start - have a thread of the library's call them; -EALREADY */
+int hspan_finalizers_start(void);
+
 /* Roots and threads ------------------------------------------------------- */
 
 /**

@@ -89,6 +89,13 @@ static inline struct hs_thread *begin(void)
 	return t;
 }
 
+/* For what is stored or given up elsewhere, in the same critical section. */
+void hs_barrier_shade(struct hs_thread *t, uintptr_t old, uintptr_t new)
+{
+	if (t->barrier)
+		shade(t, old, new);
+}
+
 static inline __attribute__((always_inline)) void store(struct hs_thread *t, void **slot,
 							void *value, int order)
 {

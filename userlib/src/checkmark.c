@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "bits.h"
+#include "specials.h"
 
 #define REPORT_MOST 8
 #define STACK_BYTES (16ul << 30) /* of addresses; touched as needed */
@@ -146,6 +147,45 @@ static void visit_thread(const struct hs_thread *t)
 	visit_objects();
 }
 
+static bool is_seen(uintptr_t word)
+{
+	const uint64_t *bits;
+	struct hs_object o;
+
+	if (!hs_find(word, &o))
+		return false;
+	bits = (const uint64_t *)(check.seen + (size_t)o.page * HSPAN_BITS_STRIDE);
+	return hs_test_bit(bits, o.slot);
+}
+
+/* A value that is reached by table and key, and no weak reference to what is white. */
+static void visit_special(struct hs_special *e, void *more)
+{
+	struct hs_object o;
+
+	check.source = "an ephemeron";
+	if (e->kind == HS_EPHEMERON && is_seen(e->arg) && is_seen(e->object) && !is_seen(e->value)) {
+		visit(e->value, (uintptr_t)e);
+		*(bool *)more |= is_seen(e->value);
+		visit_objects();
+	}
+	check.source = "a weak reference";
+	if ((e->kind == HS_WEAK || e->kind == HS_WEAK_LONG) && !hs_special_alive(e->object) &&
+	    hs_find(e->object, &o))
+		complain(&o, e->object, e->arg);
+}
+
+static void visit_specials(void)
+{
+	bool more;
+
+	check.thread = NULL;
+	do {
+		more = false;
+		hs_specials_each(visit_special, &more);
+	} while (more);
+}
+
 static size_t seen_size(void)
 {
 	return (hs.size >> HSPAN_PAGE_SHIFT) * HSPAN_BITS_STRIDE;
@@ -172,6 +212,7 @@ void hs_checkmark(void)
 	hs_roots_each(visit_root);
 	for (struct hs_thread *t = hs.threads; t; t = t->next)
 		visit_thread(t);
+	visit_specials();
 	if (check.white)
 		hs_die("hugespan: checkmark: %u reachable objects were left white\n", check.white);
 	hs_handshake_resume();

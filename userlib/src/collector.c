@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "final.h"
 #include "limit.h"
 #include "mark.h"
 #include "pacer.h"
@@ -233,7 +234,7 @@ static void *help(void *arg)
 }
 
 /* Mark until the work list is empty and no helper has any. */
-static void drain(struct hs_marker *m)
+void hs_collector_drain(struct hs_marker *m)
 {
 	for (;;) {
 		int seq = hs_work_seq();
@@ -256,7 +257,8 @@ static void mark_to_the_end(struct hs_marker *m)
 	uint64_t pushes;
 
 	do {
-		drain(m);
+		hs_collector_drain(m);
+		hs_weak_open();
 		if (unlikely(hs.config.debug & HS_DEBUG_BREAK_TERMINATION))
 			return;
 		pushes = hs_work_pushes();
@@ -266,6 +268,18 @@ static void mark_to_the_end(struct hs_marker *m)
 		if (!hs_handshake_given() && hs_work_pushes() == pushes && hs_work_empty())
 			return;
 	} while (true);
+}
+
+/* To the end for all that the program can reach; then what it cannot is decided about. */
+static void mark_and_settle(struct hs_marker *m)
+{
+	bool more;
+
+	do {
+		mark_to_the_end(m);
+		more = hs_ephemerons_mark(m);
+	} while (more || !hs_weak_close());
+	hs_final_settle(m);
 }
 
 /* Only now: no object is scanned before every stack has been. */
@@ -289,10 +303,11 @@ static void close_marking(void)
 /* Mark the heap while threads change it. */
 static void mark_along(struct hs_marker *m)
 {
+	hs_weak_open(); /* no read is under way that began when it was open before */
 	hs_handshake(HS_SCAN);
 	open_marking();
 	hs_roots_scan();
-	mark_to_the_end(m);
+	mark_and_settle(m);
 	close_marking();
 	hs_mark_hand_back(m);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "final.h"
 #include "limit.h"
 #include "pacer.h"
 #include "work.h"
@@ -391,7 +392,7 @@ HS_EXPORT int hspan_init(const struct hspan_options *options)
 
 HS_EXPORT int hspan_shutdown(void)
 {
-	int ret = -EBUSY;
+	int ret = -EBUSY, stopped;
 
 	if (hs.forked)
 		return -ENOTSUP;
@@ -400,10 +401,15 @@ HS_EXPORT int hspan_shutdown(void)
 		ret = -ENOENT;
 		goto out;
 	}
+	stopped = hs_final_stop();
+	if (stopped < 0)
+		goto out;
 	hs_lock_threads();
 	if (hs.nr_threads == (hs_tls.self != &hs_nobody))
 		ret = 0;
 	pthread_mutex_unlock(&hs.threads_lock);
+	if (ret && stopped)
+		hspan_finalizers_start();
 	if (ret)
 		goto out;
 	hs_collector_stop();
@@ -412,6 +418,7 @@ HS_EXPORT int hspan_shutdown(void)
 	hs_handshake_exit();
 	hs_roots_reset();
 	hs_pools_reset();
+	hs_specials_reset();
 	hs_work_reset();
 	hs_sweep_reset();
 	hs_snapshot_reset();

@@ -27,6 +27,10 @@
  *		pushed: then, at the start of that round, nothing was grey, and
  *		with no grey object no mutator can reach a white one.
  *
+ * Before marking is over weak references are settled, finalizers found that are
+ * due, and what they reach is marked: see weak.c, and final.h for the order.  Who
+ * reads a weak reference meanwhile shades what it reads, or is told that it is dead.
+ *
  * Then sweepgen moves.  Nobody need be told: a thread that goes on shading
  * only records what is marked already, and stops at its next store that looks;
  * what it had recorded is thrown away, or at worst marks garbage next time.
@@ -55,9 +59,10 @@
  * Lock order (outer first):
  *	init_lock (init.c) -> hs.threads_lock -> roots_lock (roots.c) -> work list
  *	hs.threads_lock -> pools_lock (pool.c) -> work list
+ *	hs.threads_lock -> specials.lock (specials.c) -> work list
  *	init_lock -> limit.lock (limit.c) -> backend, pacer.lock (pacer.c)
  *	hs.threads_lock -> backend
- * Roots', pools', work list's and pacer's, and the backend's own, are taken by threads in critical
+ * Roots', pools', specials', work list's and pacer's, and the backend's own, are taken by threads in critical
  * sections only: so no thread is ever stopped, or scanned, with one of them held, and a
  * handshake's handler may take the backend's and the work list's.
  */
@@ -373,6 +378,7 @@ void hs_cache_blacken(struct hs_thread *t, uint32_t gen);
 /* barrier.c */
 bool hs_barrier_flush(struct hs_thread *t);
 void hs_barrier_discard(struct hs_thread *t);
+void hs_barrier_shade(struct hs_thread *t, uintptr_t old, uintptr_t new);
 
 /* collector.c */
 int hs_collector_start(void);
@@ -380,6 +386,7 @@ void hs_collector_stop(void);
 void hs_collector_request(void);
 bool hs_collector_marks(void);
 struct hs_marker;
+void hs_collector_drain(struct hs_marker *m);
 void hs_collector_assist(struct hs_marker *m, uint64_t words);
 void hs_collect(void);
 bool hs_collector_yield(bool to_the_end);
@@ -410,6 +417,10 @@ void hs_roots_reset(void);
 void hs_pools_age(void);
 void hs_pools_each(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 void hs_pools_reset(void);
+
+/* specials.c */
+void hs_specials_roots(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
+void hs_specials_reset(void);
 
 /* checkmark.c */
 void hs_checkmark(void);

@@ -56,6 +56,7 @@ void hs_roots_scan(void)
 	}
 	pthread_mutex_unlock(&roots_lock);
 	hs_pools_each(shade_pool, &chunk);
+	hs_specials_roots(shade_pool, &chunk);
 	hand_over(chunk);
 }
 
@@ -69,6 +70,7 @@ void hs_roots_each(void (*fn)(uintptr_t lo, uintptr_t hi))
 	for (struct root *r = roots; r; r = r->next)
 		fn(r->lo, r->hi);
 	hs_pools_each(call_for_pool, &fn);
+	hs_specials_roots(call_for_pool, &fn);
 }
 
 /*
