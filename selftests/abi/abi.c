@@ -12,11 +12,33 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "abi.h"
 #include "../../kmod/heap/sizeclass.h"
 
 #define SYSFS	"/sys/devices/virtual/misc/hugespan/"
+
+int abi_nr_failed;
+
+void abi_die(const char *what)
+{
+	perror(what);
+	_exit(1);
+}
+
+void abi_check(int good, const char *what)
+{
+	static int nr;
+
+	abi_nr_failed += !good;
+	printf("%s %d - %s\n", good ? "ok" : "not ok", ++nr, what);
+}
+
+void abi_pause_ms(int ms)
+{
+	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+}
 
 int abi_device(void)
 {
@@ -236,19 +258,27 @@ int abi_baseline(void **state)
 }
 
 /* 0 or -1 with errno. */
+/* 0, or -1 and errno. */
+int abi_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), err;
+	ssize_t done;
+
+	if (fd < 0)
+		return -1;
+	done = write(fd, text, strlen(text));
+	err = errno;
+	close(fd);
+	errno = err;
+	return done < 0 ? -1 : 0;
+}
+
 int abi_set_sysfs(const char *name, const char *value)
 {
 	char path[256];
-	ssize_t done;
-	int fd;
 
 	snprintf(path, sizeof(path), SYSFS "%s", name);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -1;
-	done = write(fd, value, strlen(value));
-	close(fd);
-	return done < 0 ? -1 : 0;
+	return abi_write(path, value);
 }
 
 /* A number from our fdinfo, whose lines begin with "hugespan-". */

@@ -68,6 +68,13 @@ struct hspan_arena_stats abi_stats(int fd);
 void *abi_map(int fd, unsigned long long off, size_t size, int prot);
 void *abi_map_data(int fd, unsigned long blocks);
 
+/* For programs without cmocka: end the process, or print a line of TAP. */
+void abi_die(const char *what);
+void abi_check(int good, const char *what);
+extern int abi_nr_failed;
+
+void abi_pause_ms(int ms);
+int abi_write(const char *path, const char *text);
 long abi_sysfs(const char *name);
 void abi_settle(void);
 /* A fixture: nothing is left of what went before. */

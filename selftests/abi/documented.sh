@@ -6,22 +6,10 @@
 # needs the program hold, for there to be an arena.
 #
 #   documented.sh FILE      FILE: the text
-# shellcheck disable=SC2317 # check() calls functions by name
 
 sys=/sys/devices/virtual/misc/hugespan
-nr=0 bad=0
-
-check()
-{
-	nr=$((nr + 1))
-	if [ -z "$2" ]; then
-		echo "ok $nr - $1"
-	else
-		echo "not ok $nr - $1"
-		echo "$2" | sed 's/^/# /'
-		bad=1
-	fi
-}
+# shellcheck disable=SC1091
+. /lib/tap.sh
 
 # "RO path" or "RW path" of each entry; a What: may have several lines.
 documented()
@@ -63,11 +51,11 @@ exec 9>&-
 wait
 
 echo 1..4
-check 'there is an arena to look at' \
+check_none 'there is an arena to look at' \
 	"$(grep -q 'arenas/<id>/limit' /tmp/documented.have || echo none)"
-check 'each attribute is documented' \
+check_none 'each attribute is documented' \
 	"$(grep -vxFf /tmp/documented.want /tmp/documented.have)"
-check 'each that is documented is there' \
+check_none 'each that is documented is there' \
 	"$(grep -vxFf /tmp/documented.have /tmp/documented.want)"
-check 'once' "$(uniq -d /tmp/documented.want)"
-exit $bad
+check_none 'once' "$(uniq -d /tmp/documented.want)"
+end_checks

@@ -49,7 +49,6 @@ extern const struct fault_case fault_cases[];
 extern const unsigned int fault_nr_cases;
 extern const char * const fault_kinds[FAULT_NR_KINDS];
 
-int fault_write(const char *path, const char *text);
 int fault_set(const char *name, const char *text);
 int fault_arm_kernel(void);
 void fault_begin(const struct fault_case *c, struct fault_ctx *ctx);

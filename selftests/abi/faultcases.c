@@ -24,18 +24,6 @@ const char * const fault_kinds[FAULT_NR_KINDS] = {
 	"failslab", "fail_page_alloc", "fail_usercopy",
 };
 
-int fault_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	ssize_t done;
-
-	if (fd < 0)
-		return -1;
-	done = write(fd, text, strlen(text));
-	close(fd);
-	return done < 0 ? -1 : 0;
-}
-
 /* One setting of every kind that has it. */
 int fault_set(const char *name, const char *text)
 {
@@ -46,7 +34,7 @@ int fault_set(const char *name, const char *text)
 	for (i = 0; i < FAULT_NR_KINDS; i++) {
 		snprintf(path, sizeof(path), FAULT_DEBUG "%s/%s",
 			 fault_kinds[i], name);
-		if (!fault_write(path, text))
+		if (!abi_write(path, text))
 			ret = 0;
 	}
 	return ret;
@@ -349,13 +337,13 @@ static void prepare_anothers_block(struct fault_ctx *ctx)
 	snprintf(high, sizeof(high), "%ld", abi_sysfs("pool/high"));
 	assert_int_equal(abi_set_sysfs("pool/high", "0"), 0);
 	assert_int_equal(abi_set_sysfs("pool/high", high), 0);
-	fault_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	abi_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	mkdir(CGROUP, 0755);
 	pid = fork();
 	if (!pid) {
 		int fd = abi_open(ctx->fd);
 
-		CHECK(!fault_write(CGROUP "/cgroup.procs", "0"));
+		CHECK(!abi_write(CGROUP "/cgroup.procs", "0"));
 		CHECK(abi_get(fd, HSPAN_CLASS_LARGE_SCAN, HSPAN_BLOCK_PAGES,
 			      &span, 1) == 1);
 		CHECK(!abi_put(fd, &span, 1));

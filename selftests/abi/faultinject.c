@@ -20,7 +20,7 @@ static void set_nth(unsigned int nth)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", nth);
-	assert_int_equal(fault_write("/proc/thread-self/fail-nth", text), 0);
+	assert_int_equal(abi_write("/proc/thread-self/fail-nth", text), 0);
 }
 
 /* Whether it has; disarms.  What is left may hit our own read or write. */
@@ -61,8 +61,8 @@ static void set_pages(int pages)
 
 	snprintf(text, sizeof(text), "%d", pages);
 	if (pages >= 0)
-		assert_int_equal(fault_write(FAIL_PAGES "space", text), 0);
-	assert_int_equal(fault_write(FAIL_PAGES "probability",
+		assert_int_equal(abi_write(FAIL_PAGES "space", text), 0);
+	assert_int_equal(abi_write(FAIL_PAGES "probability",
 				     pages < 0 ? "0" : "100"), 0);
 }
 

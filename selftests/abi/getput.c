@@ -54,19 +54,6 @@ static struct shared {
 static int arena, client;
 static char *data;
 static const volatile struct hspan_control *control;
-static int nr_tests, nr_bad;
-
-static void die(const char *what)
-{
-	perror(what);
-	_exit(1);
-}
-
-static void check(int good, const char *what)
-{
-	nr_bad += !good;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++nr_tests, what);
-}
 
 static unsigned int class_of(unsigned int i)
 {
@@ -87,7 +74,7 @@ static void get(struct worker *w, unsigned int class, struct hspan_span *spans,
 	while (have < nr) {
 		n = abi_get(client, class, 0, spans + have, nr - have);
 		if (n < 0)
-			die("get");
+			abi_die("get");
 		for (; n; n--)
 			*first_word(&spans[have++]) = w->tag;
 	}
@@ -104,7 +91,7 @@ static void put(struct worker *w, const struct hspan_span *spans,
 
 	for (i = 0; i < nr; i++) {
 		if (*first_word(&spans[i]) != w->tag)
-			die("another has written to our span");
+			abi_die("another has written to our span");
 		puts[i].page = spans[i].page;
 		puts[i].nfree = 1 + rand_r(&w->seed) % 3;
 	}
@@ -113,7 +100,7 @@ static void put(struct worker *w, const struct hspan_span *spans,
 			puts[i].sweepgen = control->sweepgen;
 		args.nr = left;
 		if (ioctl(client, HSPAN_IOC_SPAN_PUT, &args) && errno != EINVAL)
-			die("put");
+			abi_die("put");
 		for (nr = left, left = 0, i = 0; i < nr; i++)
 			if (puts[i].error)
 				puts[left++] = puts[i];
@@ -153,7 +140,7 @@ static void map_arena(int fd)
 	control = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd,
 		       HSPAN_OFF_CONTROL);
 	if (data == MAP_FAILED || control == MAP_FAILED)
-		die("mmap");
+		abi_die("mmap");
 }
 
 static void process(unsigned int nr, unsigned int nr_threads,
@@ -164,7 +151,7 @@ static void process(unsigned int nr, unsigned int nr_threads,
 
 	client = abi_open(arena);
 	if (client < 0 || !workers)
-		die("open");
+		abi_die("open");
 	close(arena);
 	map_arena(client);
 	for (i = 0; i < nr_threads; i++) {
@@ -172,7 +159,7 @@ static void process(unsigned int nr, unsigned int nr_threads,
 		workers[i].tag = nr * 1000 + i + 1;
 		workers[i].pairs = pairs;
 		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
-			die("thread");
+			abi_die("thread");
 	}
 	for (i = 0; i < nr_threads; i++)
 		pthread_join(workers[i].thread, NULL);
@@ -235,7 +222,7 @@ static int wait_for_all(unsigned int nr)
 
 	while (nr--) {
 		if (wait(&status) < 0)
-			die("wait");
+			abi_die("wait");
 		bad |= status;
 	}
 	return bad;
@@ -251,7 +238,7 @@ static void spawn_all(unsigned int nr_procs, unsigned int nr_threads,
 		pid_t pid = fork();
 
 		if (pid < 0)
-			die("fork");
+			abi_die("fork");
 		if (!pid)
 			process(i, nr_threads, pairs / nr_procs / nr_threads);
 	}
@@ -268,20 +255,20 @@ static void audit(unsigned long pairs, int disturbed)
 	printf("# %llu gets: %.2f %% from CPU caches, %.2f %% from lists, %.3f %% new\n",
 	       st.gets, rate, 100.0 * st.central_hits / st.gets,
 	       100.0 * st.page_heap_hits / st.gets);
-	check(st.clients == 1 && !st.spans_held, "nobody holds a span");
-	check(disturbed || st.gets == shared->got,
-	      "as many gets as spans were got");
-	check(st.gets == st.puts, "as many puts as gets");
-	check(st.spans == st.page_heap_hits,
-	      "as many spans as were ever made");
-	check(disturbed || rate >= min, "the caches serve nearly all");
+	abi_check(st.clients == 1 && !st.spans_held, "nobody holds a span");
+	abi_check(disturbed || st.gets == shared->got,
+		  "as many gets as spans were got");
+	abi_check(st.gets == st.puts, "as many puts as gets");
+	abi_check(st.spans == st.page_heap_hits,
+		  "as many spans as were ever made");
+	abi_check(disturbed || rate >= min, "the caches serve nearly all");
 	spans = abi_sweep_away(arena);
 	printf("# %lu spans of %llu found\n", spans, st.spans);
-	check(spans == st.spans, "every span is found");
+	abi_check(spans == st.spans, "every span is found");
 	st = abi_stats(arena);
-	check(!st.spans && !st.pages_used && !st.spans_cached,
-	      "and ended, and no page is in use");
-	check(abi_release(arena) == st.blocks_held, "all blocks are free");
+	abi_check(!st.spans && !st.pages_used && !st.spans_cached,
+		  "and ended, and no page is in use");
+	abi_check(abi_release(arena) == st.blocks_held, "all blocks are free");
 }
 
 int main(int argc, char **argv)
@@ -294,7 +281,7 @@ int main(int argc, char **argv)
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
-		die("mmap");
+		abi_die("mmap");
 	shared->disturbing = disturbing;
 	printf("1..%d\n", 10 + disturbing);
 	arena = abi_arena(BLOCKS, 0);
@@ -302,13 +289,13 @@ int main(int argc, char **argv)
 	client = arena;
 	map_arena(arena);
 	if (disturbing)
-		check(disturb(), "CPUs went and came, if there are several");
-	check(!wait_for_all(nr_procs), "every call was as it should be");
+		abi_check(disturb(), "CPUs went and came, if there are several");
+	abi_check(!wait_for_all(nr_procs), "every call was as it should be");
 	audit(pairs, disturbing);
 	munmap(data, BLOCKS * HSPAN_BLOCK_SIZE);
 	munmap((void *)control, 4096);
 	close(arena);
-	check(!abi_sysfs("blocks_in_use") && !abi_sysfs("nr_arenas"),
-	      "all blocks are back");
-	return nr_bad;
+	abi_check(!abi_sysfs("blocks_in_use") && !abi_sysfs("nr_arenas"),
+		  "all blocks are back");
+	return abi_nr_failed;
 }

@@ -518,15 +518,6 @@ static void killed_at_any_time(void **state)
 
 #define CGROUP	"/sys/fs/cgroup/hugespan-limits"
 
-static int write_to(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	ssize_t done = fd < 0 ? -1 : write(fd, text, strlen(text));
-
-	close(fd);
-	return done < 0 ? -1 : 0;
-}
-
 static long cgroup_current(void)
 {
 	char text[32] = {};
@@ -567,7 +558,7 @@ static void charge_covers_all(void **state)
 	int ret;
 
 	(void)state;
-	write_to("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	abi_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	mkdir(CGROUP, 0755);
 	if (access(CGROUP "/memory.current", R_OK)) {
 		print_message("# no memory cgroups here\n");
@@ -576,9 +567,9 @@ static void charge_covers_all(void **state)
 	}
 	high = abi_sysfs("pool/high");
 	abi_set_sysfs("pool/high", "0");
-	assert_int_equal(write_to(CGROUP "/cgroup.procs", "0"), 0);
+	assert_int_equal(abi_write(CGROUP "/cgroup.procs", "0"), 0);
 	ret = abi_run_as(ALICE, fill_an_arena, NULL);
-	assert_int_equal(write_to("/sys/fs/cgroup/cgroup.procs", "0"), 0);
+	assert_int_equal(abi_write("/sys/fs/cgroup/cgroup.procs", "0"), 0);
 	snprintf(text, sizeof(text), "%ld", high);
 	abi_set_sysfs("pool/high", text);
 	rmdir(CGROUP);

@@ -8,21 +8,8 @@
 
 sys=/sys/devices/virtual/misc/hugespan
 cg=/sys/fs/cgroup/hugespan-test
-nr=0 bad=0
-
-# check NAME COMMAND...: one test
-check()
-{
-	name=$1
-	shift
-	nr=$((nr + 1))
-	if "$@"; then
-		echo "ok $nr - $name"
-	else
-		echo "not ok $nr - $name"
-		bad=1
-	fi
-}
+# shellcheck disable=SC1091
+. /lib/tap.sh
 
 is()
 {
@@ -182,4 +169,4 @@ test_attributes
 echo "$default_high" >$sys/pool/high
 test_reserve
 check 'gone when unused' rmmod hugespan
-exit $bad
+end_checks

@@ -29,11 +29,6 @@ static long long now_ms(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-static void pause_ms(int ms)
-{
-	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
-}
-
 /* An arena with BLOCKS free blocks that were written and are mapped. */
 static int free_blocks(void)
 {
@@ -119,6 +114,7 @@ static void squeeze_owner(bool stop)
 	child = fork();
 	if (!child)
 		_exit(owner(report[1]));
+	close(report[1]);
 	assert_int_equal(read(report[0], &c, 1), 1);
 	assert_int_equal(abi_sysfs("blocks_in_use"), BLOCKS);
 	if (stop)
@@ -133,7 +129,6 @@ static void squeeze_owner(bool stop)
 	printf("# woken %lld ms after the squeeze\n", woken - squeezed);
 	assert_true(woken - squeezed <= 1000);
 	close(report[0]);
-	close(report[1]);
 }
 
 /* The level falls by itself, and nobody is woken for that. */
@@ -144,7 +139,7 @@ static void calm(void)
 
 	assert_int_equal(poll(&poller, 1, 0), 0);
 	for (i = 0; i < 300 && abi_sysfs("pressure"); i++)
-		pause_ms(100);
+		abi_pause_ms(100);
 	assert_int_equal(abi_sysfs("pressure"), 0);
 	close(poller.fd);
 }

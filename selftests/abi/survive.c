@@ -53,19 +53,6 @@ static int arena;
 static char *data;
 static const volatile struct hspan_control *control;
 static const volatile __u32 *page_map;
-static int nr_tests, nr_bad;
-
-static void die(const char *what)
-{
-	perror(what);
-	_exit(1);
-}
-
-static void check(int good, const char *what)
-{
-	nr_bad += !good;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++nr_tests, what);
-}
 
 /* The word at @i of what a seed stands for. */
 static unsigned long word_at(unsigned long seed, unsigned long i)
@@ -108,7 +95,7 @@ static void put(int fd, unsigned int page, unsigned int nfree)
 		put.sweepgen = control->sweepgen;
 	} while (ioctl(fd, HSPAN_IOC_SPAN_PUT, &args) && errno == EINVAL);
 	if (put.error)
-		die("put");
+		abi_die("put");
 }
 
 /* Nobody holds it, so we cannot put it; but it is there. */
@@ -119,7 +106,7 @@ static void put_is_refused(unsigned int page)
 	struct hspan_span_put args = { .puts = (uintptr_t)&put, .nr = 1 };
 
 	if (!ioctl(arena, HSPAN_IOC_SPAN_PUT, &args) || errno != EALREADY)
-		die("put of a dead process's span");
+		abi_die("put of a dead process's span");
 }
 
 static unsigned int some_class(unsigned int *seed)
@@ -145,7 +132,7 @@ static void take(int fd, struct filled *span, unsigned int *seed)
 	if (abi_get(fd, class, class < 2 ? 1 + rand_r(seed) % MAX_LARGE : 0,
 		    &got, 1) != 1) {
 		if (errno != ENOSPC)
-			die("get");
+			abi_die("get");
 		return;
 	}
 	if (got.flags & HSPAN_SPAN_UNSWEPT) {
@@ -164,7 +151,7 @@ static void take(int fd, struct filled *span, unsigned int *seed)
 static void verify(struct process *me, const struct filled *span)
 {
 	if (!is_intact(span))
-		die("a span of a survivor is damaged");
+		abi_die("a span of a survivor is damaged");
 	me->verified++;
 }
 
@@ -184,7 +171,7 @@ static void process(struct process *me, unsigned int seed)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (fd < 0)
-		die("open");
+		abi_die("open");
 	close(arena);
 	while (!__atomic_load_n(&me->stop, __ATOMIC_RELAXED)) {
 		struct filled *span = &me->held[rand_r(&seed) % HELD];
@@ -207,7 +194,7 @@ static pid_t spawn(struct process *slot, unsigned int seed)
 	pid_t pid = fork();
 
 	if (pid < 0)
-		die("fork");
+		abi_die("fork");
 	if (!pid)
 		process(slot, seed);
 	return pid;
@@ -224,7 +211,7 @@ static void inherit(struct process *dead)
 		if (!span->page)
 			continue;
 		if (!is_intact(span))
-			die("a span of the dead is damaged");
+			abi_die("a span of the dead is damaged");
 		put_is_refused(span->page - 1);
 		span->page = 0;
 	}
@@ -253,7 +240,7 @@ static unsigned long collect(void)
 
 	while (abi_cycle(arena) < 0) {
 		if (errno != EBUSY)
-			die("cycle");
+			abi_die("cycle");
 		nr += sweep_all();
 	}
 	return nr + sweep_all();
@@ -264,7 +251,7 @@ static int reap(pid_t pid)
 	int status;
 
 	if (waitpid(pid, &status, 0) != pid)
-		die("wait");
+		abi_die("wait");
 	return status;
 }
 
@@ -316,14 +303,14 @@ static void audit(void)
 	struct hspan_arena_stats st = abi_stats(arena);
 	unsigned long found;
 
-	check(st.clients == 1 && !st.spans_held, "nobody holds a span");
+	abi_check(st.clients == 1 && !st.spans_held, "nobody holds a span");
 	found = abi_sweep_away(arena);
 	printf("# %lu spans of %llu found\n", found, st.spans);
-	check(found == st.spans, "every span is found");
+	abi_check(found == st.spans, "every span is found");
 	st = abi_stats(arena);
-	check(!st.spans && !st.pages_used && !st.spans_cached,
-	      "and ended, and no page is in use");
-	check(abi_release(arena) == st.blocks_held, "all blocks are free");
+	abi_check(!st.spans && !st.pages_used && !st.spans_cached,
+		  "and ended, and no page is in use");
+	abi_check(abi_release(arena) == st.blocks_held, "all blocks are free");
 }
 
 static void *map(int fd, unsigned long long off, size_t size, int prot)
@@ -332,7 +319,7 @@ static void *map(int fd, unsigned long long off, size_t size, int prot)
 						       0), fd, off);
 
 	if (p == MAP_FAILED)
-		die("mmap");
+		abi_die("mmap");
 	return p;
 }
 
@@ -358,15 +345,15 @@ int main(int argc, char **argv)
 		pids[i] = spawn(&processes[i], i);
 	while (abi_stats(arena).clients != nr_procs + 1)
 		usleep(1000);
-	check(!kill_many(pids, nr_procs, kills),
-	      "what the dead held is as they left it");
-	check(!stop_all(pids, nr_procs), "what the others held, too");
+	abi_check(!kill_many(pids, nr_procs, kills),
+		  "what the dead held is as they left it");
+	abi_check(!stop_all(pids, nr_procs), "what the others held, too");
 	audit();
 	munmap(data, BLOCKS * HSPAN_BLOCK_SIZE);
 	munmap((void *)control, 4096);
 	munmap((void *)page_map, map_size);
 	close(arena);
-	check(!abi_sysfs("blocks_in_use") && !abi_sysfs("nr_arenas"),
-	      "all blocks are back");
-	return nr_bad;
+	abi_check(!abi_sysfs("blocks_in_use") && !abi_sysfs("nr_arenas"),
+		  "all blocks are back");
+	return abi_nr_failed;
 }

@@ -9,21 +9,8 @@
 # shellcheck disable=SC3045,SC2317 # check() calls functions by name
 cg=/sys/fs/cgroup/hugespan-limit
 alloc=${1:-768}
-nr=0 bad=0
-
-# check NAME COMMAND...: one test
-check()
-{
-	name=$1
-	shift
-	nr=$((nr + 1))
-	if "$@"; then
-		echo "ok $nr - $name"
-	else
-		echo "not ok $nr - $name"
-		bad=1
-	fi
-}
+# shellcheck disable=SC1091
+. /lib/tap.sh
 
 # in_cgroup COMMAND...: run it there
 in_cgroup()
@@ -66,9 +53,9 @@ echo '+memory' >/sys/fs/cgroup/cgroup.subtree_control
 with_limit memory.max embedded "$alloc"
 with_limit memory.max module "$alloc"
 with_limit memory.high embedded 300
-HUGESPAN_BACKEND=module squeeze || bad=1
+HUGESPAN_BACKEND=module squeeze || failed
 mkdir "$cg"
 echo $((4 << 20)) >"$cg/memory.high"
-HUGESPAN_BACKEND=embedded squeeze "$cg/cgroup.procs" || bad=1
+HUGESPAN_BACKEND=embedded squeeze "$cg/cgroup.procs" || failed
 rmdir "$cg"
-exit $bad
+end_checks
