@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -24,23 +23,6 @@
 #define USER_MAX	100	/* blocks, of all who are not root */
 
 static struct worker me;
-
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok;
-
-	if (fd < 0)
-		return false;
-	ok = write(fd, text, strlen(text)) >= 0;
-	close(fd);
-	return ok;
-}
-
-static void pause_ms(unsigned int ms)
-{
-	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
-}
 
 static long available_kb(void)
 {
@@ -65,9 +47,9 @@ static void cpu_goes(struct worker *w)
 		return;
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online",
 		 (int)(1 + fuzz_below(w, nr - 1)));
-	put(path, "0");
-	pause_ms(fuzz_below(w, 200));
-	put(path, "1");
+	fuzz_write(path, "0");
+	fuzz_pause_ms(fuzz_below(w, 200));
+	fuzz_write(path, "1");
 }
 
 static void write_attribute(const char *path)
@@ -86,7 +68,7 @@ static void write_attribute(const char *path)
 	if (fuzz_chance(w, 6))
 		snprintf(text, sizeof(text), "%s",
 			 fuzz_chance(w, 2) ? "-1" : "no number");
-	put(path, text);
+	fuzz_write(path, text);
 }
 
 /* Each attribute of the device, whatever there is. */
@@ -123,7 +105,7 @@ static void squeeze(struct worker *w)
 			break;
 		p[at] = 1;
 	}
-	pause_ms(fuzz_below(w, 500));
+	fuzz_pause_ms(fuzz_below(w, 500));
 	munmap(p, size);
 }
 
@@ -131,8 +113,8 @@ static void huge_pages(struct worker *w)
 {
 	static const char * const modes[] = { "always", "madvise", "never" };
 
-	put("/sys/kernel/mm/transparent_hugepage/enabled",
-	    modes[fuzz_below(w, ARRAY_SIZE(modes))]);
+	fuzz_write("/sys/kernel/mm/transparent_hugepage/enabled",
+		   modes[fuzz_below(w, ARRAY_SIZE(modes))]);
 }
 
 void chaos_main(uint64_t seed)
@@ -141,7 +123,7 @@ void chaos_main(uint64_t seed)
 
 	w->rng = seed;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	put("/proc/self/oom_score_adj", "1000");
+	fuzz_write("/proc/self/oom_score_adj", "1000");
 	for (;;) {
 		switch (fuzz_below(w, 16)) {
 		case 0:
@@ -154,10 +136,10 @@ void chaos_main(uint64_t seed)
 		case 3:
 		case 4:
 		case 5:
-			put("/proc/sys/vm/drop_caches", "2");
+			fuzz_write("/proc/sys/vm/drop_caches", "2");
 			break;
 		case 6:
-			put("/proc/sys/vm/compact_memory", "1");
+			fuzz_write("/proc/sys/vm/compact_memory", "1");
 			break;
 		case 7:
 			huge_pages(w);
@@ -165,6 +147,6 @@ void chaos_main(uint64_t seed)
 		default:
 			nftw(SYSFS, visit, 16, FTW_PHYS);
 		}
-		pause_ms(20 + fuzz_below(w, 400));
+		fuzz_pause_ms(20 + fuzz_below(w, 400));
 	}
 }

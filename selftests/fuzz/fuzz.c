@@ -55,12 +55,12 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000UL + t.tv_nsec;
 }
 
-static void pause_ms(unsigned int ms)
+void fuzz_pause_ms(unsigned int ms)
 {
-	nanosleep(&(struct timespec){ 0, ms * 1000000L }, NULL);
+	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
 }
 
-static bool put(const char *path, const char *text)
+bool fuzz_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	bool ok;
@@ -96,7 +96,7 @@ static long attribute(const char *name)
 
 static long free_kb(void)
 {
-	put("/proc/sys/vm/drop_caches", "3");
+	fuzz_write("/proc/sys/vm/drop_caches", "3");
 	return get("/proc/meminfo", "MemFree: %ld");
 }
 
@@ -126,7 +126,7 @@ static void arm_kernel(void)
 		for (j = 0; j < ARRAY_SIZE(settings); j++) {
 			snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s",
 				 kinds[i], settings[j][0]);
-			armed |= put(path, settings[j][1]);
+			armed |= fuzz_write(path, settings[j][1]);
 		}
 	}
 	printf("# fault injection: %s\n", armed ? "on" : "this kernel has none");
@@ -134,9 +134,9 @@ static void arm_kernel(void)
 
 static void make_cgroup(void)
 {
-	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	fuzz_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	if (!mkdir(CGROUP, 0755) || errno == EEXIST)
-		put(CGROUP "/memory.max", CGROUP_MAX);
+		fuzz_write(CGROUP "/memory.max", CGROUP_MAX);
 }
 
 static void start_worker(unsigned int nr)
@@ -145,9 +145,9 @@ static void start_worker(unsigned int nr)
 	pid_t pid = fork();
 
 	if (!pid) {
-		put("/proc/self/oom_score_adj", "500");
+		fuzz_write("/proc/self/oom_score_adj", "500");
 		if (nr % 3 == 1)
-			put(CGROUP "/cgroup.procs", "0");
+			fuzz_write(CGROUP "/cgroup.procs", "0");
 		worker_main(nr, mine, 0);
 	}
 	atomic_store(&shared->pids[nr], pid > 0 ? pid : 0);
@@ -206,7 +206,7 @@ static void run(uint64_t deadline)
 		for (i = 0; i < nr_procs; i++)
 			if (!atomic_load(&shared->pids[i]))
 				start_worker(i);
-		pause_ms(100);
+		fuzz_pause_ms(100);
 		reap(true);
 	}
 }
@@ -230,7 +230,7 @@ static bool end_all(void)
 		reap(false);
 		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
 			return true;
-		pause_ms(50);
+		fuzz_pause_ms(50);
 	}
 	return false;
 }
@@ -243,12 +243,12 @@ static void calm_machine(void)
 	for (cpu = 1; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
 		snprintf(path, sizeof(path),
 			 "/sys/devices/system/cpu/cpu%d/online", cpu);
-		put(path, "1");
+		fuzz_write(path, "1");
 	}
-	put("/sys/kernel/mm/transparent_hugepage/enabled", "always");
-	put(SYSFS "/user_limit", "max");
-	put(SYSFS "/pool/low", "0");
-	put(SYSFS "/pool/high", "0");
+	fuzz_write("/sys/kernel/mm/transparent_hugepage/enabled", "always");
+	fuzz_write(SYSFS "/user_limit", "max");
+	fuzz_write(SYSFS "/pool/low", "0");
+	fuzz_write(SYSFS "/pool/high", "0");
 }
 
 static bool at_rest(void)
@@ -262,7 +262,7 @@ static void wait_for_rest(void)
 	unsigned int i;
 
 	for (i = 0; i < CALM_SECONDS * 10 && !at_rest(); i++)
-		pause_ms(100);
+		fuzz_pause_ms(100);
 }
 
 static void report_ops(double elapsed)
@@ -365,7 +365,7 @@ static void set_up(void)
 		exit(1);
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	put("/proc/self/oom_score_adj", "-1000");
+	fuzz_write("/proc/self/oom_score_adj", "-1000");
 	chmod("/dev/hugespan", 0666);
 	arm_kernel();
 	make_cgroup();

@@ -130,6 +130,10 @@ struct fuzz_op {
 	bool (*run)(struct worker *w);
 };
 
+/* fuzz.c */
+bool fuzz_write(const char *path, const char *text);
+void fuzz_pause_ms(unsigned int ms);
+
 /* worker.c */
 void worker_main(unsigned int nr, uint64_t seed, unsigned int depth);
 void worker_child(const struct worker *parent);

@@ -81,6 +81,18 @@ static bool in_window(const char *at, size_t len)
 	       at + len <= WINDOW + WINDOW_SIZE;
 }
 
+/* Some pages in there. */
+static char *some_pages(struct worker *w, size_t *len)
+{
+	char *p = fuzz_addr(w);
+
+	p -= (uintptr_t)p % SYS_PAGE;
+	*len = fuzz_len(w);
+	if (!in_window(p, *len))
+		*len = SYS_PAGE;
+	return p;
+}
+
 /* What the kernel placed elsewhere comes into the window, or goes. */
 static void move_in(char *p, size_t len, char *at)
 {
@@ -141,13 +153,10 @@ bool op_touch(struct worker *w)
 
 bool op_unmap(struct worker *w)
 {
-	char *p = fuzz_addr(w);
-	size_t len = fuzz_len(w);
+	size_t len;
+	char *p = some_pages(w, &len);
 	bool ok;
 
-	p -= (uintptr_t)p % SYS_PAGE;
-	if (!in_window(p, len))
-		len = SYS_PAGE;
 	fuzz_arm(w);
 	ok = !munmap(p, len);
 	fuzz_disarm(w);
@@ -193,13 +202,10 @@ bool op_advise(struct worker *w)
 		MADV_COLLAPSE, MADV_DONTDUMP, MADV_DODUMP, MADV_RANDOM,
 		MADV_SEQUENTIAL, MADV_NORMAL,
 	};
-	char *p = fuzz_addr(w);
-	size_t len = fuzz_len(w);
+	size_t len;
+	char *p = some_pages(w, &len);
 	bool ok;
 
-	p -= (uintptr_t)p % SYS_PAGE;
-	if (!in_window(p, len))
-		len = SYS_PAGE;
 	fuzz_arm(w);
 	ok = !madvise(p, len, advice[fuzz_below(w, ARRAY_SIZE(advice))]);
 	fuzz_disarm(w);
@@ -208,13 +214,10 @@ bool op_advise(struct worker *w)
 
 bool op_protect(struct worker *w)
 {
-	char *p = fuzz_addr(w);
-	size_t len = fuzz_len(w);
+	size_t len;
+	char *p = some_pages(w, &len);
 	bool ok;
 
-	p -= (uintptr_t)p % SYS_PAGE;
-	if (!in_window(p, len))
-		len = SYS_PAGE;
 	fuzz_arm(w);
 	ok = !mprotect(p, len, prot(w));
 	fuzz_disarm(w);
@@ -223,12 +226,9 @@ bool op_protect(struct worker *w)
 
 bool op_lock(struct worker *w)
 {
-	char *p = fuzz_addr(w);
-	size_t len = fuzz_len(w);
+	size_t len;
+	char *p = some_pages(w, &len);
 
-	p -= (uintptr_t)p % SYS_PAGE;
-	if (!in_window(p, len))
-		len = SYS_PAGE;
 	if (fuzz_chance(w, 8))
 		return !munlockall();
 	if (fuzz_chance(w, 3))
@@ -264,15 +264,12 @@ bool op_read_into(struct worker *w)
 /* Memory policies, and moving pages to another node. */
 bool op_policy(struct worker *w)
 {
-	char *p = fuzz_addr(w);
+	size_t len;
+	char *p = some_pages(w, &len);
 	unsigned long nodes = 1 + fuzz_below(w, 3);
-	size_t len = fuzz_len(w);
 	int node = fuzz_below(w, 2), status;
 	void *page = p;
 
-	p -= (uintptr_t)p % SYS_PAGE;
-	if (!in_window(p, len))
-		len = SYS_PAGE;
 	switch (fuzz_below(w, 4)) {
 	case 0:
 		return !syscall(SYS_move_pages, 0, 1UL, &page, &node, &status,
@@ -317,12 +314,11 @@ bool op_poison(struct worker *w)
 bool op_misc_memory(struct worker *w)
 {
 	static unsigned char vec[2048];
-	char *p = fuzz_addr(w);
-	size_t len = fuzz_len(w);
+	size_t len;
+	char *p = some_pages(w, &len);
 	bool ok;
 
-	p -= (uintptr_t)p % SYS_PAGE;
-	if (!in_window(p, len) || len > sizeof(vec) * SYS_PAGE)
+	if (len > sizeof(vec) * SYS_PAGE)
 		len = SYS_PAGE;
 	fuzz_arm(w);
 	switch (fuzz_below(w, 4)) {
