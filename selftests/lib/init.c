@@ -138,7 +138,7 @@ static int bad_options(const void *arg)
 	REFUSED(markers, UINT32_MAX);
 	REFUSED(debug, 1u << 2);
 	REFUSED(debug, 1u << 16);
-	REFUSED(trace, 1u << 2);
+	REFUSED(trace, 1u << 5);
 	REFUSED(ignore, 1u << 2);
 	REFUSED(signal, -1);
 	REFUSED(signal, 65);

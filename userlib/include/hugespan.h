@@ -50,6 +50,9 @@ enum hspan_gc_mode {
 /* struct hspan_options.trace */
 #define HSPAN_TRACE_GC		(1u << 0) /* a line a cycle on stderr */
 #define HSPAN_TRACE_LIMIT	(1u << 1) /* one when a cgroup or the machine wants memory */
+#define HSPAN_TRACE_PACER	(1u << 2) /* one a cycle: who marked, when the next begins */
+#define HSPAN_TRACE_SWEEP	(1u << 3) /* one a sweep */
+#define HSPAN_TRACE_SCAVENGE	(1u << 4) /* one when blocks are given back */
 
 /* struct hspan_options.ignore */
 #define HSPAN_IGNORE_CGROUP	(1u << 0) /* the limit of the memory cgroup */
@@ -64,7 +67,8 @@ enum hspan_gc_mode {
  *	HUGESPAN_PERCENT (default 100)
  * @markers: background mark workers, 1 to 16; HUGESPAN_MARKERS (default 1)
  * @debug: HSPAN_DEBUG_*; HUGESPAN_DEBUG=checkmark,clobber
- * @trace: HSPAN_TRACE_*; HUGESPAN_TRACE=gc,limit
+ * @trace: HSPAN_TRACE_*; HUGESPAN_TRACE=gc,limit,pacer,sweep,
+ *	scavenge
  * @signal: signal that stops a thread for its handshake;
  *	HUGESPAN_SIGNAL (default SIGURG)
  * @arena_size: bytes of address range reserved; HUGESPAN_ARENA (default
@@ -535,6 +539,75 @@ struct hspan_stats {
 
 /** hspan_stats_read - fill @stats; -EINVAL for a struct_size not known */
 int hspan_stats_read(struct hspan_stats *stats);
+
+#define HSPAN_HISTOGRAM_BUCKETS 160
+
+/**
+ * struct hspan_histogram - how long something took, each time, in nanoseconds
+ * @count: times
+ * @sum: of all
+ * @max: the longest
+ * @bucket: times from hspan_histogram_bound(i) on, and below that of i + 1
+ */
+struct hspan_histogram {
+	uint64_t count;
+	uint64_t sum;
+	uint64_t max;
+	uint64_t bucket[HSPAN_HISTOGRAM_BUCKETS];
+};
+
+/** hspan_histogram_bound - lower bound of a bucket; UINT64_MAX behind the last */
+uint64_t hspan_histogram_bound(unsigned int i);
+
+/* struct hspan_gc_stats.handshake */
+#define HSPAN_HANDSHAKE_BARRIER	0
+#define HSPAN_HANDSHAKE_SCAN	1
+#define HSPAN_HANDSHAKE_DRAIN	2
+#define HSPAN_HANDSHAKE_FLUSH	3
+#define HSPAN_HANDSHAKE_SNAPSHOT 4
+#define HSPAN_NR_HANDSHAKES	5
+
+/**
+ * struct hspan_gc_stats - how long the collector held up whom, and took itself
+ * @struct_size: set by the caller to sizeof(struct hspan_gc_stats)
+ * @stop: one thread, for one handshake
+ * @handshake: with all threads, by kind, from asking to the last answer
+ * @assist: a mutator that marked
+ * @wait: a mutator that waited for the collector
+ * @mark: a mark phase
+ * @cycle: a whole cycle, its sweep included
+ */
+struct hspan_gc_stats {
+	size_t struct_size;
+	struct hspan_histogram stop;
+	struct hspan_histogram handshake[HSPAN_NR_HANDSHAKES];
+	struct hspan_histogram assist;
+	struct hspan_histogram wait;
+	struct hspan_histogram mark;
+	struct hspan_histogram cycle;
+};
+
+/** hspan_gc_stats - fill @stats; -EINVAL for a struct_size not known */
+int hspan_gc_stats(struct hspan_gc_stats *stats);
+
+/* struct hspan_metric.kind */
+#define HSPAN_METRIC_UINT64	0u
+#define HSPAN_METRIC_FLOAT64	1u
+#define HSPAN_METRIC_HISTOGRAM	2u /* in nanoseconds */
+
+/** struct hspan_metric - one figure: @kind tells which of the others it is */
+struct hspan_metric {
+	unsigned int kind;
+	uint64_t uint64;
+	double float64;
+	struct hspan_histogram histogram;
+};
+
+/** hspan_metric_name - the name of the @i-th figure; NULL behind the last */
+const char *hspan_metric_name(size_t i);
+
+/** hspan_metric_read - a figure by its name; -ENOENT if there is none of it */
+int hspan_metric_read(const char *name, struct hspan_metric *metric);
 
 #include "hugespan-inline.h"
 

@@ -14,7 +14,10 @@
 #include "limit.h"
 #include "mark.h"
 #include "pacer.h"
+#include "probes.h"
 #include "spans.h"
+#include "timed.h"
+#include "trace.h"
 
 #define IDLE_NS 50000	   /* a marker without work looks again */
 #define SPINS 1000	   /* about 20 us on most CPUs */
@@ -52,12 +55,6 @@ static struct {
 	uint64_t num_forced, mark_ns, mark_cpu_ns, sweep_cpu_ns, cycle_max_ns, released;
 	uint64_t born;
 } gc;
-
-/* What one cycle was like, for its trace line. */
-struct cycle {
-	uint64_t start, mark_ns, heap_before, heap_after, marked, objects, black;
-	bool forced;
-};
 
 static void raise_u64(uint64_t *max, uint64_t value)
 {
@@ -121,6 +118,7 @@ bool hs_collector_yield(bool to_the_end)
 	hspan_thread_unpark();
 	start = hs_now() - start;
 	hs_add(&gc.yield_ns, start);
+	hs_timed(HS_TIMED_WAIT, start);
 	hs_pacer_stalled(start);
 	return true;
 }
@@ -271,7 +269,7 @@ static void mark_to_the_end(struct hs_marker *m)
 }
 
 /* To the end for all that the program can reach; then what it cannot is decided about. */
-static void mark_and_settle(struct hs_marker *m)
+static void mark_and_settle(struct hs_marker *m, struct hs_cycle *c)
 {
 	bool more;
 
@@ -279,6 +277,7 @@ static void mark_and_settle(struct hs_marker *m)
 		mark_to_the_end(m);
 		more = hs_ephemerons_mark(m);
 	} while (more || !hs_weak_close());
+	c->settling = hs_now();
 	hs_final_settle(m);
 }
 
@@ -301,18 +300,19 @@ static void close_marking(void)
 /* The cycle --------------------------------------------------------------- */
 
 /* Mark the heap while threads change it. */
-static void mark_along(struct hs_marker *m)
+static void mark_along(struct hs_marker *m, struct hs_cycle *c)
 {
 	hs_weak_open(); /* no read is under way that began when it was open before */
 	hs_handshake(HS_SCAN);
+	c->scanned = hs_now();
 	open_marking();
 	hs_roots_scan();
-	mark_and_settle(m);
+	mark_and_settle(m, c);
 	close_marking();
 	hs_mark_hand_back(m);
 }
 
-static void mark(struct cycle *c)
+static void mark(struct hs_cycle *c)
 {
 	struct hs_marker m = { .hungry = &gc.hungry, .starved = &gc.starved, .spans = gc.spans };
 	uint64_t cpu = hs_cpu_now(), assisted, objects;
@@ -325,10 +325,13 @@ static void mark(struct cycle *c)
 	hs_set_release(&hs.black_gen, hs_sweepgen());
 	c->heap_before = hs_pacer_heap();
 	hs_pacer_take_assisted(&assisted, &objects);
-	if (hs.config.gc_mode == HSPAN_GC_SNAPSHOT)
+	if (hs.config.gc_mode == HSPAN_GC_SNAPSHOT) {
+		c->scanned = hs_now();
 		hs_snapshot_mark(&m);
-	else
-		mark_along(&m);
+		c->settling = hs_now();
+	} else {
+		mark_along(&m, c);
+	}
 	if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
 		hs_checkmark();
 	c->heap_after = hs_pacer_heap();
@@ -361,6 +364,9 @@ uint64_t hs_release_blocks(uint64_t blocks)
 	hs_leave();
 	if (n <= 0)
 		return 0;
+	HS_PROBE1(release, n);
+	if (hs_traces(HSPAN_TRACE_SCAVENGE))
+		hs_trace_scavenge(blocks, (uint64_t)n << HSPAN_BLOCK_SHIFT);
 	hs_add(&gc.released, (uint64_t)n << HSPAN_BLOCK_SHIFT);
 	return (uint64_t)n << HSPAN_BLOCK_SHIFT;
 }
@@ -389,58 +395,44 @@ static uint64_t used_bytes(void)
 /* @forced: somebody waits for what is free, also in spans that threads hold. */
 static void sweep(bool forced)
 {
-	uint64_t cpu = hs_cpu_now();
+	uint64_t cpu = hs_cpu_now(), start = hs_now(), spans = hs_sweep_count();
 
 	if (forced)
 		hs_handshake(HS_FLUSH);
 	hs_sweep_all();
+	if (hs_traces(HSPAN_TRACE_SWEEP))
+		hs_trace_sweep(hs_sweep_count() - spans, hs_now() - start);
 	hs_pacer_swept(used_bytes());
 	hs_limit_look(false);
 	scavenge();
 	hs_add(&gc.sweep_cpu_ns, hs_cpu_now() - cpu);
 }
 
-static double mib(uint64_t bytes)
-{
-	return (double)bytes / (1 << 20);
-}
-
-static void trace(const struct cycle *c)
-{
-	struct hspan_stats st = { .struct_size = sizeof(st) };
-	uint64_t now = hs_now();
-
-	hs_pacer_stats(&st);
-	hs_log("hugespan: gc %llu @%.3fs %.1f%%: %.3f ms mark, %.1f us longest stop, "
-	       "%.1f->%.1f->%.1f MiB, %.1f MiB goal, %llu objects, %u markers, %s%s\n",
-	       (unsigned long long)gc.started, (double)(now - gc.born) / 1e9,
-	       100.0 * (double)(gc.mark_cpu_ns + gc.sweep_cpu_ns) / (double)(now - gc.born),
-	       (double)c->mark_ns / 1e6, (double)hs_handshake_take_max() / 1e3,
-	       mib(c->heap_before), mib(c->heap_after), mib(st.heap_live), mib(st.heap_goal),
-	       (unsigned long long)c->objects, gc.nr_helpers + 1, hs.backend->name,
-	       c->forced ? ", forced" : "");
-}
-
 static void cycle(void)
 {
-	struct cycle c = { .start = hs_now() };
+	struct hs_cycle c = { .start = hs_now() };
 
 	c.forced = __atomic_load_n(&gc.wanted, __ATOMIC_SEQ_CST) > gc.started;
 	__atomic_store_n(&gc.busy, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&gc.requested, 0, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&gc.started, 1, __ATOMIC_SEQ_CST);
+	HS_PROBE1(gc__start, gc.started);
 	hs_pacer_begin();
 	mark(&c);
-	c.mark_ns = hs_now() - c.start;
+	c.end = hs_now();
+	hs_timed(HS_TIMED_MARK, c.end - c.start);
 	move_sweepgen();
 	hs_pacer_cycle_done(c.marked, c.black, c.heap_after);
 	hs_futex_wake(&gc.finished, INT_MAX); /* who waited for that may go on */
 	sweep(c.forced);
-	hs_add(&gc.mark_ns, c.mark_ns);
+	hs_add(&gc.mark_ns, c.end - c.start);
 	hs_add(&gc.num_forced, c.forced);
 	raise_u64(&gc.cycle_max_ns, hs_now() - c.start);
-	if (hs.config.trace & HSPAN_TRACE_GC)
-		trace(&c);
+	hs_timed(HS_TIMED_CYCLE, hs_now() - c.start);
+	if (hs_traces(HSPAN_TRACE_GC))
+		hs_trace_gc(&c);
+	if (hs_traces(HSPAN_TRACE_PACER))
+		hs_pacer_trace();
 	__atomic_store_n(&gc.busy, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&gc.done, gc.started, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&gc.finished, 1, __ATOMIC_SEQ_CST);
@@ -515,6 +507,11 @@ void hs_collector_stop(void)
 	gc.nr_helpers = 0;
 	hs_spans_destroy(gc.spans);
 	gc.spans = NULL;
+}
+
+uint64_t hs_collector_born(void)
+{
+	return gc.born;
 }
 
 void hs_collector_stats(struct hspan_stats *stats)

@@ -18,6 +18,8 @@
 
 #include "bits.h"
 #include "pacer.h"
+#include "probes.h"
+#include "timed.h"
 #include "work.h"
 
 #define RED_ZONE 128
@@ -66,6 +68,7 @@ static void account(uint64_t ns)
 	hs_add(&request.total_ns, ns);
 	raise_to(&request.max_ns, ns);
 	raise_to(&request.cycle_max_ns, ns);
+	hs_timed(HS_TIMED_STOP, ns);
 }
 
 /* Grey every word of [@lo, @hi) that may point into the heap. */
@@ -395,6 +398,11 @@ static void tell_silent(uint32_t seq)
 			       t->tid, hs.config.signal);
 }
 
+static enum hs_timed timed_as(enum hs_handshake kind)
+{
+	return kind == HS_SNAPSHOT ? HS_TIMED_SNAPSHOT : HS_TIMED_BARRIER + (unsigned int)kind;
+}
+
 static void begin(enum hs_handshake kind)
 {
 	uint32_t seq = request.seq + 1;
@@ -404,6 +412,7 @@ static void begin(enum hs_handshake kind)
 	request.kind = kind;
 	request.given = 0;
 	request.pending = (int)hs.nr_threads;
+	HS_PROBE1(handshake__start, timed_as(kind) - HS_TIMED_BARRIER);
 	hs_set_release(&request.seq, seq);
 	while (hs_load_acquire(&request.pending) > 0) {
 		ask(seq, kind);
@@ -415,6 +424,8 @@ static void begin(enum hs_handshake kind)
 			if (hs_futex_wait(&request.pending, left, RESEND_NS) && errno == ETIMEDOUT)
 				break;
 	}
+	if (kind != HS_STOP)
+		hs_timed(timed_as(kind), hs_now() - start);
 }
 
 /*

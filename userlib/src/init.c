@@ -9,6 +9,7 @@
 #include "final.h"
 #include "limit.h"
 #include "pacer.h"
+#include "timed.h"
 #include "work.h"
 
 #define DEFAULT_ARENA (64ull << 30)
@@ -53,6 +54,9 @@ static const struct word debug_words[] = {
 static const struct word trace_words[] = {
 	{ "gc", HSPAN_TRACE_GC },
 	{ "limit", HSPAN_TRACE_LIMIT },
+	{ "pacer", HSPAN_TRACE_PACER },
+	{ "sweep", HSPAN_TRACE_SWEEP },
+	{ "scavenge", HSPAN_TRACE_SCAVENGE },
 	{ NULL, 0 },
 };
 
@@ -194,7 +198,8 @@ static int check_options(const struct hspan_options *o)
 	    (unsigned int)o->gc_mode > HSPAN_GC_SNAPSHOT || o->markers > HS_MAX_MARKERS)
 		return -EINVAL;
 	if (o->debug & ~(HSPAN_DEBUG_CHECKMARK | HSPAN_DEBUG_CLOBBER) ||
-	    o->trace & ~(HSPAN_TRACE_GC | HSPAN_TRACE_LIMIT) ||
+	    o->trace & ~(HSPAN_TRACE_GC | HSPAN_TRACE_LIMIT | HSPAN_TRACE_PACER |
+			 HSPAN_TRACE_SWEEP | HSPAN_TRACE_SCAVENGE) ||
 	    o->ignore & ~(HSPAN_IGNORE_CGROUP | HSPAN_IGNORE_PRESSURE))
 		return -EINVAL;
 	return 0;
@@ -419,6 +424,7 @@ HS_EXPORT int hspan_shutdown(void)
 	hs_roots_reset();
 	hs_pools_reset();
 	hs_specials_reset();
+	hs_timed_reset();
 	hs_work_reset();
 	hs_sweep_reset();
 	hs_snapshot_reset();

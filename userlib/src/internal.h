@@ -382,6 +382,7 @@ void hs_barrier_shade(struct hs_thread *t, uintptr_t old, uintptr_t new);
 
 /* collector.c */
 int hs_collector_start(void);
+uint64_t hs_collector_born(void);
 void hs_collector_stop(void);
 void hs_collector_request(void);
 bool hs_collector_marks(void);

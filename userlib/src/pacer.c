@@ -16,6 +16,7 @@
 #include "mark.h"
 #include "pace.h"
 #include "pacer.h"
+#include "timed.h"
 
 #define CHARGE_BATCH (64u << 10)
 #define OVERDRAFT (512u << 10) /* bytes over the goal and its 64th that are always borne */
@@ -273,6 +274,7 @@ void hs_pacer_assist(struct hs_thread *t)
 	hs_collector_assist(&m, hs_pace_share(&p, start, behind, bytes) / 8);
 	hs_leave();
 	ns = hs_now() - begun;
+	hs_timed(HS_TIMED_ASSIST, ns);
 	hs_add(&pacer.done, m.bytes);
 	hs_add(&pacer.assisted, m.bytes);
 	hs_add(&pacer.stalled_ns, ns);
@@ -319,6 +321,19 @@ void hs_pacer_set_pressure(unsigned int level)
 		hs_pace_change(&pacer.pace, &pacer.rules, hs_now(), true);
 	}
 	publish_and_unlock();
+}
+
+/* How the cycle went, and when the next is to begin. */
+void hs_pacer_trace(void)
+{
+	const double mib = 1 << 20;
+
+	hs_log("hugespan: pacer: began at %.1f MiB, marked %.1f MiB, %.1f by mutators, that were "
+	       "held up %.3f ms; live %.1f MiB, next at %.1f MiB, goal %.1f MiB\n",
+	       (double)hs_load(&pacer.start) / mib, (double)hs_load(&pacer.done) / mib,
+	       (double)hs_load(&pacer.assisted) / mib, (double)hs_load(&pacer.stalled_ns) / 1e6,
+	       (double)hs_load(&pacer.live) / mib, (double)hs_load(&pacer.trigger) / mib,
+	       (double)hs_load(&pacer.goal) / mib);
 }
 
 void hs_pacer_stats(struct hspan_stats *stats)

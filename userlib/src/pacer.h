@@ -28,6 +28,7 @@ bool hs_pacer_grown(void);
 int hs_pacer_set_percent(int percent);
 void hs_pacer_set_limit(uint64_t bytes);
 void hs_pacer_set_pressure(unsigned int level);
+void hs_pacer_trace(void);
 void hs_pacer_stats(struct hspan_stats *stats);
 
 #endif /* HS_PACER_H */
