@@ -102,6 +102,8 @@ install: lib
 	ln -sf libhugespan.so.0 $(DESTDIR)$(LIBDIR)/libhugespan.so
 	$(INSTALL) -m 644 $(O)/userlib/libhugespan.a $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) -m 755 $(O)/userlib/libhugespan-malloc.so $(DESTDIR)$(LIBDIR)/
+	[ ! -e $(O)/userlib/libhugespan-prof.so.0 ] || $(INSTALL) -m 755 \
+		$(O)/userlib/libhugespan-prof.so.0 $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) -m 644 userlib/include/hugespan.h userlib/include/hugespan-inline.h \
 		$(DESTDIR)$(INCLUDEDIR)/
 	$(INSTALL) -D -m 644 uapi/linux/hugespan.h \
@@ -142,6 +144,7 @@ uninstall:
 	$(RM) $(DESTDIR)/lib/modules/*/updates/hugespan.ko*
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.so.0 $(DESTDIR)$(LIBDIR)/libhugespan.so
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.a $(DESTDIR)$(LIBDIR)/libhugespan-malloc.so
+	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan-prof.so.0
 	$(RM) $(DESTDIR)$(LIBDIR)/pkgconfig/hugespan.pc
 	$(RM) $(DESTDIR)$(INCLUDEDIR)/hugespan.h $(DESTDIR)$(INCLUDEDIR)/hugespan-inline.h
 	$(RM) $(DESTDIR)$(INCLUDEDIR)/linux/hugespan.h

@@ -140,7 +140,7 @@ void clean_environment(void)
 {
 	static const char *const names[] = { "BACKEND", "PERCENT", "MARKERS", "DEBUG", "TRACE",
 					     "SIGNAL",	"ARENA",   "LIMIT",   "MIN_HEAP", "IGNORE",
-					     "GC" };
+					     "GC",	"PROFILE", "PROFILE_RATE" };
 	char name[32];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

@@ -80,6 +80,8 @@ enum hspan_gc_mode {
  * @ignore: HSPAN_IGNORE_*; HUGESPAN_IGNORE=cgroup,pressure
  * @gc_mode: see enum; environment HUGESPAN_GC=barrier|snapshot.  A snapshot
  *	takes the embedded backend: with it HSPAN_BACKEND_AUTO is that one
+ * @profile_rate: start a heap profile, see hspan_profile_start();
+ *	HUGESPAN_PROFILE_RATE; 0: none, unless HUGESPAN_PROFILE names a file
  *
  * An environment variable overrides its field, but for HUGESPAN_DEBUG,
  * HUGESPAN_TRACE and HUGESPAN_IGNORE, which add to it.
@@ -97,6 +99,7 @@ struct hspan_options {
 	size_t min_heap;
 	unsigned int ignore;
 	enum hspan_gc_mode gc_mode;
+	size_t profile_rate;
 };
 
 #define HSPAN_OPTIONS_INIT { .struct_size = sizeof(struct hspan_options), \
@@ -503,6 +506,11 @@ size_t hspan_release(void);
  * @snapshots_failed: of those, that marked the heap itself after all, every
  *	thread stopped: there was no image, or who marked it was killed
  * @snapshot_ns: for which threads stood still in them, the longest
+ * @heap_inuse: bytes of pages in spans; heap_sys less this and heap_idle is in
+ *	free pages of blocks in use
+ * @profile_samples: objects that the heap profile has sampled
+ * @profile_lost: of those, not recorded for want of memory
+ * @profile_bytes: memory that it takes, besides the heap
  */
 struct hspan_stats {
 	size_t struct_size;
@@ -535,6 +543,10 @@ struct hspan_stats {
 	uint64_t snapshots;
 	uint64_t snapshots_failed;
 	uint64_t snapshot_ns;
+	uint64_t heap_inuse;
+	uint64_t profile_samples;
+	uint64_t profile_lost;
+	uint64_t profile_bytes;
 };
 
 /** hspan_stats_read - fill @stats; -EINVAL for a struct_size not known */
@@ -608,6 +620,83 @@ const char *hspan_metric_name(size_t i);
 
 /** hspan_metric_read - a figure by its name; -ENOENT if there is none of it */
 int hspan_metric_read(const char *name, struct hspan_metric *metric);
+
+/**
+ * struct hspan_class_stats - figures of a size class
+ * @size: bytes of its objects; 0: large ones, each with a span of its own
+ * @spans: spans it has
+ * @span_bytes: bytes of those
+ * @objects: slots in use: by objects live or not yet swept, or set aside by a
+ *	thread to allocate from
+ * @object_bytes: bytes of those
+ * @allocs: slots ever taken into use
+ * @frees: of those, given up since
+ */
+struct hspan_class_stats {
+	uint64_t size;
+	uint64_t spans;
+	uint64_t span_bytes;
+	uint64_t objects;
+	uint64_t object_bytes;
+	uint64_t allocs;
+	uint64_t frees;
+};
+
+/**
+ * hspan_stats_classes - fill the first @n of @classes, one for each size class
+ *
+ * Walks the spans while the program runs.  Returns how many classes there are,
+ * or -EINVAL, -ENOTSUP.
+ */
+int hspan_stats_classes(struct hspan_class_stats *classes, size_t n);
+
+/* Heap profile -------------------------------------------------------------- */
+
+/* For hspan_profile_write() */
+#define HSPAN_PROFILE_GC	(1u << 0) /* run a collection first */
+#define HSPAN_PROFILE_TEXT	(1u << 1) /* gperftools' text, not pprof's protobuf */
+#define HSPAN_PROFILE_UNFREED	(1u << 2) /* what was collected without hspan_free() */
+
+/**
+ * hspan_profile_start - begin to sample what is allocated, and by whom
+ * @rate: bytes allocated from one sample to the next, on average; 0: 512 KiB;
+ *	1: every object
+ *
+ * Anew: an earlier profile is forgotten.  Threads that are running join in
+ * within the next 512 KiB that they allocate.  0, -EALREADY, -ENOMEM, -ENOTSUP.
+ */
+int hspan_profile_start(size_t rate);
+
+/**
+ * hspan_profile_stop - sample no more
+ *
+ * What was sampled can still be written.  -ENOENT if there is no profile.
+ */
+int hspan_profile_stop(void);
+
+/**
+ * hspan_profile_write - write the heap profile
+ * @fd: to which file
+ * @flags: HSPAN_PROFILE_*
+ *
+ * Objects allocated and in use, by size and stack, as of the end of marking of
+ * the last collection; before the first, all that were allocated.  -ENOENT if
+ * there never was a profile, -EINVAL, -EBADF, -ENOMEM, -ENOTSUP, -ENOSYS when
+ * libhugespan-prof cannot be loaded, or what write() says.
+ */
+int hspan_profile_write(int fd, unsigned int flags);
+
+/**
+ * hspan_profile_write_held - write what is reachable from one root only
+ * @fd: to which file
+ * @root: where the root begins, as given to hspan_root_add()
+ * @flags: 0 or HSPAN_PROFILE_TEXT
+ *
+ * Sampled objects that would be garbage without that root.  Runs a collection
+ * and stops all threads while it looks.  Errors as above; -ENOENT, too, if there
+ * is no such root.
+ */
+int hspan_profile_write_held(int fd, const void *root, unsigned int flags);
 
 #include "hugespan-inline.h"
 

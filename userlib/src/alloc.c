@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "bits.h"
+#include "classes.h"
 #include "limit.h"
 #include "pacer.h"
+#include "sample.h"
 
 #define RUN_BYTES 4096u /* cleared at once; stays in the first-level cache */
 #define CLEAR_IN_SECTION (256u << 10)
@@ -22,7 +24,7 @@
 #define RETRIES 2
 #define RAISES 8 /* of the limit, for one allocation */
 
-static void *alloc_slow(size_t size, bool noscan);
+static void *alloc_slow(size_t size, bool noscan, const void *caller);
 
 static inline __attribute__((always_inline)) void *bump(size_t size, bool noscan)
 {
@@ -39,7 +41,7 @@ static inline __attribute__((always_inline)) void *bump(size_t size, bool noscan
 			return p;
 		}
 	}
-	return alloc_slow(size, noscan);
+	return alloc_slow(size, noscan, __builtin_return_address(0));
 }
 
 HS_EXPORT void *hspan_alloc(size_t size)
@@ -103,6 +105,7 @@ static void return_run(struct hs_thread *t, uint32_t sc, uint32_t keep)
 			hs_clear_bits(hs_alloc_bits(page, sc), from, to);
 			hs_clear_bits(hs_mark_bits(page), from, to);
 			hs_pacer_refund((uint64_t)(to - from) * hspan_class_size[sc >> 1]);
+			hs_classes_take(t, sc >> 1, -(int32_t)(to - from));
 		}
 	}
 	hs_set(&run->end, NULL); /* .cur stays: bump() may be about to return it */
@@ -172,6 +175,7 @@ static void take_run(struct hs_thread *t, uint32_t sc, uint32_t from, uint32_t t
 	hs_set(&t->run[sc].cur, lo);
 	hs_set(&t->run[sc].end, hi);
 	hs_pacer_charge(t, (uint64_t)(hi - lo));
+	hs_classes_take(t, sc >> 1, (int32_t)(to - from));
 }
 
 /* The next free run of the held span; false when there is none. */
@@ -189,7 +193,7 @@ static bool next_run(struct hs_thread *t, uint32_t sc)
 	most = held->zeroed ? n : RUN_BYTES / size;
 	if (to - from > (most ? most : 1))
 		to = from + (most ? most : 1);
-	take_run(t, sc, from, to);
+	take_run(t, sc, from, hs_sample_cut(t, held, from, to, size));
 	return true;
 }
 
@@ -324,6 +328,8 @@ static void *alloc_large(struct hs_thread *t, size_t size, bool noscan, int *ret
 	hs_set_release(&bits[1], 1);
 	put_span(s.page, 0, s.sweepgen);
 	hs_pacer_charge(t, (uint64_t)npages << HSPAN_PAGE_SHIFT);
+	hs_classes_take(t, 0, 1);
+	hs_sample_large(t, (size + 7) & ~7ull);
 	hs_leave();
 	if (clear && late)
 		memset(p, 0, (size + 7) & ~7ul); /* till then a marker may read what was there: harmless */
@@ -424,7 +430,15 @@ static void *alloc_nearby(struct hs_thread *t, size_t size, bool noscan)
 	return p;
 }
 
-static __attribute__((noinline)) void *alloc_slow(size_t size, bool noscan)
+static void *sampled(struct hs_thread *t, void *p, const void *caller)
+{
+	if (unlikely(t->chosen))
+		hs_sample_record(t, p, caller);
+	return p;
+}
+
+/* @caller: whom the call returns to */
+static __attribute__((noinline)) void *alloc_slow(size_t size, bool noscan, const void *caller)
 {
 	struct hs_thread *t = hs_tls.self;
 	void *p;
@@ -434,13 +448,13 @@ static __attribute__((noinline)) void *alloc_slow(size_t size, bool noscan)
 		   !hs.config.debug && !hs.forked)) {
 		p = alloc_nearby(t, size, noscan);
 		if (p)
-			return p;
+			return sampled(t, p, caller);
 	}
 	t = hs_thread_join();
 	if (!t)
 		return NULL;
 	hs_begin_slow();
-	p = alloc_somehow(t, size, noscan);
+	p = sampled(t, alloc_somehow(t, size, noscan), caller);
 	hs_end_slow();
 	return p;
 }

@@ -15,6 +15,7 @@
 #include "mark.h"
 #include "pacer.h"
 #include "probes.h"
+#include "profile.h"
 #include "spans.h"
 #include "timed.h"
 #include "trace.h"
@@ -334,6 +335,7 @@ static void mark(struct hs_cycle *c)
 	}
 	if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
 		hs_checkmark();
+	hs_profile_marked();
 	c->heap_after = hs_pacer_heap();
 	c->black = c->heap_after > c->heap_before ? c->heap_after - c->heap_before : 0;
 	hs_set(&hs.marking, false);

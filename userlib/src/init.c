@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classes.h"
 #include "final.h"
 #include "limit.h"
 #include "pacer.h"
+#include "profile.h"
 #include "timed.h"
 #include "work.h"
 
@@ -178,6 +180,8 @@ static int read_environment(struct hspan_options *o)
 		ret = read_size("HUGESPAN_LIMIT", &o->memory_limit);
 	if (!ret)
 		ret = read_size("HUGESPAN_MIN_HEAP", &o->min_heap);
+	if (!ret)
+		ret = read_size("HUGESPAN_PROFILE_RATE", &o->profile_rate);
 	if (!ret)
 		ret = read_flags("HUGESPAN_DEBUG", debug_words, &o->debug);
 	if (!ret)
@@ -359,6 +363,7 @@ static int make(const struct hspan_options *given)
 	if (!forks_watched)
 		forks_watched = !pthread_atfork(NULL, NULL, in_fork_child);
 	hs_set_release(&hs.ready, 1);
+	hs_profile_at_start(o.profile_rate);
 	return 0;
 }
 
@@ -417,6 +422,7 @@ HS_EXPORT int hspan_shutdown(void)
 		hspan_finalizers_start();
 	if (ret)
 		goto out;
+	hs_profile_at_end();
 	hs_collector_stop();
 	hs_watch_stop(); /* nobody is left to wake it */
 	hspan_thread_unregister();
@@ -428,6 +434,8 @@ HS_EXPORT int hspan_shutdown(void)
 	hs_work_reset();
 	hs_sweep_reset();
 	hs_snapshot_reset();
+	hs_classes_reset();
+	hs_profile_reset();
 	hs_checkmark_reset();
 	hs_set_release(&hs.ready, 0);
 	hs.backend->close();

@@ -62,6 +62,7 @@
  *	hs.threads_lock -> specials.lock (specials.c) -> work list
  *	init_lock -> limit.lock (limit.c) -> backend, pacer.lock (pacer.c)
  *	hs.threads_lock -> backend
+ *	hs.threads_lock -> profile.lock (profile.c)
  * Roots', pools', specials', work list's and pacer's, and the backend's own, are taken by threads in critical
  * sections only: so no thread is ever stopped, or scanned, with one of them held, and a
  * handshake's handler may take the backend's and the work list's.
@@ -150,12 +151,14 @@ enum hs_thread_state {
  * @next: slots before this have been looked at
  * @sweepgen: the cycle in which it was last swept
  * @zeroed: its slots never taken are zero
+ * @chosen: the object in the next slot taken is sampled, see sample.h
  */
 struct hs_held {
 	uint32_t page;
 	uint32_t next;
 	uint32_t sweepgen;
 	bool zeroed;
+	bool chosen;
 };
 
 struct hs_chunk;
@@ -179,6 +182,11 @@ struct hs_chunk;
  * @charged: bytes allocated and not yet reported to the pacer
  * @owing: bytes allocated since it last looked whether to assist
  * @paced: the cycle in which it last reported
+ * @taken: objects it ever took, by size class
+ * @unsampled: bytes it takes before the next sample, or look whether there are
+ *	to be any; at the rate @drawn
+ * @random: state
+ * @chosen: the object just taken is sampled
  * @next, @prev: the list of threads (hs.threads_lock)
  */
 struct hs_thread {
@@ -200,6 +208,9 @@ struct hs_thread {
 	uint64_t charged;
 	uint64_t owing;
 	uint32_t paced;
+	uint64_t taken[HSPAN_NR_SIZE_CLASSES];
+	uint64_t unsampled, drawn, random;
+	bool chosen;
 	struct hs_thread *next, *prev;
 };
 

@@ -6,6 +6,7 @@
 
 #include "bits.h"
 #include "pacer.h"
+#include "profile.h"
 
 /**
  * struct hspan_type - which words hold pointers
@@ -52,6 +53,7 @@ HS_EXPORT void hspan_free(void *ptr)
 
 	if (!ptr || t == &hs_nobody || hs.forked)
 		return;
+	hs_profile_freed((uintptr_t)ptr);
 	hs_enter();
 	if (!hs_load(&hs.marking) && find_allocated(ptr, &o) && o.base == (uintptr_t)ptr &&
 	    o.span_class > 1) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bits.h"
+#include "profile.h"
 
 #define ALIGNMENT_MOST HSPAN_BLOCK_SIZE
 
@@ -106,5 +107,7 @@ HS_EXPORT void *hspan_realloc(void *ptr, size_t size)
 	if (fits(&o, old, size))
 		return ptr;
 	new = alloc(size, o.span_class & 1);
+	if (new)
+		hs_profile_given_up(o.base);
 	return new ? memcpy(new, ptr, old < size ? old : size) : NULL;
 }

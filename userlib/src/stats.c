@@ -5,6 +5,7 @@
 
 #include "limit.h"
 #include "pacer.h"
+#include "profile.h"
 
 #define STATS_FIRST_SIZE offsetof(struct hspan_stats, limit) /* in the first release */
 
@@ -24,9 +25,11 @@ static int collect(struct hspan_stats *stats)
 	hs_limit_stats(stats);
 	hs_watch_stats(stats);
 	hs_snapshot_stats(stats);
+	hs_profile_stats(stats);
 	stats->heap_sys = arena.blocks_held << HSPAN_BLOCK_SHIFT;
 	stats->heap_idle = arena.blocks_free << HSPAN_BLOCK_SHIFT;
 	stats->faults_data = arena.faults;
+	stats->heap_inuse = arena.pages_used << HSPAN_PAGE_SHIFT;
 	stats->threads = hs_load(&hs.nr_threads);
 	return 0;
 }

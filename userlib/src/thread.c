@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bits.h"
+#include "classes.h"
 #include "pacer.h"
 #include "work.h"
 
@@ -133,6 +134,7 @@ static void unlink_thread(struct hs_thread *t)
 	hs_enter();
 	hs_cache_flush(t, false, false);
 	hs_pacer_settle(t);
+	hs_classes_leave(t);
 	if (hs_load(&hs.marking))
 		hs_barrier_flush(t);
 	hs_barrier_discard(t);
