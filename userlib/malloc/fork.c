@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "hm.h"
+#include "trace.h"
 
 static struct {
 	char *map;
@@ -65,12 +65,14 @@ static void prepare(void)
 	hm_huge_lock();
 	hm_span_lock();
 	hm_pages_lock();
+	hm_trace_lock();
 	if (!hm_pages_split())
 		make_copy();
 }
 
 static void unlock(bool child)
 {
+	hm_trace_unlock();
 	hm_pages_unlock();
 	hm_span_unlock();
 	hm_huge_unlock();

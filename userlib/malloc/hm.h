@@ -170,14 +170,18 @@ struct hm_class {
  * @base, @size: the range of addresses that spans come from
  * @fast_size: the same, or 0 where free() has to take the slow path
  * @span_of: the span of each page, NULL if there is none
- * @hardened: every call takes the slow path and checks
+ * @slow: every call takes the slow path, for one of these:
+ * @hardened: objects are checked
+ * @traced: objects are listed, see trace.h
  */
 struct hm_global {
 	uintptr_t base;
 	size_t fast_size;
 	struct hm_span **span_of;
 	size_t size;
+	bool slow;
 	bool hardened;
+	bool traced;
 	int ready;
 };
 
@@ -304,6 +308,7 @@ size_t hm_huge_min(void);
 size_t hm_huge_bytes(void);
 void hm_huge_lock(void);
 void hm_huge_unlock(void);
+const void *hm_huge_memory(size_t *size);
 
 /* span.c */
 bool hm_span_init(void);
@@ -313,6 +318,7 @@ void hm_span_delete(struct hm_span *span);
 void hm_span_each(void (*fn)(struct hm_span *span));
 void hm_span_lock(void);
 void hm_span_unlock(void);
+const void *hm_span_memory(size_t *size);
 
 /* hardened.c */
 void hm_hardened_init(void);

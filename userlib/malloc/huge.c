@@ -52,6 +52,12 @@ size_t hm_huge_bytes(void)
 	return hm_load(&huges.bytes);
 }
 
+const void *hm_huge_memory(size_t *size)
+{
+	*size = huges.width * sizeof(*huges.table);
+	return huges.table;
+}
+
 static size_t round_up(size_t size)
 {
 	return (size + SYSTEM_PAGE - 1) & ~(SYSTEM_PAGE - 1);

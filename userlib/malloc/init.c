@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include "hm.h"
+#include "trace.h"
 
 #define ADDRESSES (64ul << 30)
 
@@ -49,9 +49,19 @@ static bool make(void)
 		hm_hardened_init();
 		hm.hardened = true;
 	}
+	hm.slow = hm.hardened || secure_getenv("HUGESPAN_LEAKS");
 	/* From now on free(NULL) of another thread has to see where the range is. */
-	hm_set_release(&hm.fast_size, hm.hardened ? 0 : hm.size);
+	hm_set_release(&hm.fast_size, hm.slow ? 0 : hm.size);
 	return true;
+}
+
+static void start(void)
+{
+	const char *leaks = secure_getenv("HUGESPAN_LEAKS");
+
+	if (leaks)
+		hm_trace_init(leaks);
+	hm_fork_init();
 }
 
 bool hm_init_slow(void)
@@ -69,6 +79,6 @@ bool hm_init_slow(void)
 	}
 	spin_unlock(&lock);
 	if (made)
-		hm_fork_init(); /* may allocate */
+		start(); /* may allocate */
 	return hm.ready;
 }

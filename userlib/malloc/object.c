@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Objects of any size and alignment: made, freed, measured, resized. */
-#include "hm.h"
+#include "trace.h"
 
 /*
  * Slots lie at multiples of their size from a page's beginning, so a size that
@@ -35,12 +35,17 @@ void *hm_raw_alloc(size_t align, size_t size, bool *zeroed)
 
 static void *alloc(size_t align, size_t size, bool *zeroed)
 {
+	void *p;
+
 	if (unlikely(hm_load(&hm_purge_wanted)))
 		hm_purge_start();
 	if (unlikely(!hm_init()))
 		return NULL;
-	return hm.hardened ? hm_hardened_alloc(align, size, zeroed)
-			   : hm_raw_alloc(align, size, zeroed);
+	p = hm.hardened ? hm_hardened_alloc(align, size, zeroed)
+			: hm_raw_alloc(align, size, zeroed);
+	if (unlikely(hm.traced) && p)
+		hm_trace_alloc(p, size);
+	return p;
 }
 
 /* What malloc() does when its fast path finds nothing. */
@@ -81,6 +86,8 @@ void hm_free_slow(void *p)
 
 	if (unlikely(hm_load(&hm_purge_wanted)))
 		hm_purge_start();
+	if (unlikely(hm.traced))
+		hm_trace_free(p);
 	if (unlikely(hm.hardened))
 		hm_hardened_free(p);
 	else if (!hm_raw_free(p))
@@ -123,10 +130,12 @@ void *hm_realloc(void *p, size_t size)
 	struct hm_span *span = hm_span_at(p);
 	size_t old;
 
-	if (unlikely(hm.hardened))
-		return hm_hardened_realloc(p, size);
 	if (size > PTRDIFF_MAX)
 		return NULL;
+	if (unlikely(hm.traced))
+		return move(p, hm_usable(p), size);
+	if (unlikely(hm.hardened))
+		return hm_hardened_realloc(p, size);
 	old = span ? span->slot_size : hm_huge_usable(p);
 	if (unlikely(!old))
 		hs_die("realloc(): invalid pointer\n");

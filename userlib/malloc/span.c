@@ -34,6 +34,13 @@ bool hm_span_init(void)
 	return spans.row && hm.span_of;
 }
 
+/* All that it is about, to who looks for pointers that are the program's. */
+const void *hm_span_memory(size_t *size)
+{
+	*size = spans.nr_used * sizeof(*spans.row);
+	return spans.row;
+}
+
 static struct hm_span *take_descriptor(void)
 {
 	struct hm_span *span;

@@ -18,7 +18,7 @@ struct hm_heap hm_large;
 
 __thread struct hm_heap *hm_self __attribute__((tls_model("initial-exec"))) = &hm_nobody;
 
-/* The thread's heap; not the same as hm_self in hardened mode. */
+/* The thread's heap; not the same as hm_self where every call is slow. */
 static __thread struct hm_heap *mine __attribute__((tls_model("initial-exec")));
 static __thread bool ended __attribute__((tls_model("initial-exec")));
 static __thread uint32_t shared_nr __attribute__((tls_model("initial-exec")));
@@ -128,7 +128,7 @@ struct hm_heap *hm_heap_mine(void)
 	if (!heap)
 		return NULL;
 	mine = heap;
-	if (!hm.hardened)
+	if (!hm.slow)
 		hm_self = heap;
 	pthread_setspecific(key, heap);
 	return heap;
