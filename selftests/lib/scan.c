@@ -145,7 +145,7 @@ static void finds_what_a_loop_finds_in_rows(void **state)
 	}
 }
 
-#define PAGES 1024
+#define PAGES 4096 /* eight shards */
 #define WORDS 64
 
 /* A page map of all classes; a span of several pages begins up to 8 before. */
@@ -162,6 +162,17 @@ static void fill_page_map(uint32_t *page_map, uint64_t *seed)
 	}
 }
 
+static void add_slot(struct hs_located *found, const struct hs_object *o)
+{
+	uint64_t slot = (uint64_t)o->page << HS_SLOTS_SHIFT | o->slot |
+			(o->span_class & 1 ? HS_SLOT_NOSCAN : 0);
+
+	if (found->mine >> o->page / (2 * HSPAN_BLOCK_PAGES) % HS_SHARDS & 1)
+		found->slot[found->slots++] = slot;
+	else
+		found->away[found->aways++] = slot;
+}
+
 /* The same by hs_find(). */
 static void find_slots(const uintptr_t *words, unsigned int n, struct hs_located *found)
 {
@@ -175,8 +186,7 @@ static void find_slots(const uintptr_t *words, unsigned int n, struct hs_located
 		if (!hs_class_has_slots(HSPAN_PM_CLASS(entry)))
 			found->other[found->others++] = words[i];
 		else if (hs_find(words[i], &o))
-			found->slot[found->slots++] = (uint64_t)o.page << HS_SLOTS_SHIFT | o.slot |
-						      (o.span_class & 1 ? HS_SLOT_NOSCAN : 0);
+			add_slot(found, &o);
 	}
 }
 
@@ -194,7 +204,7 @@ static void slots_are_where_objects_are(void **state)
 {
 	static const char *const names[] = {"avx512", "avx2", "portable"};
 	static uint32_t page_map[PAGES];
-	uint64_t seed = 7411, slot[2][WORDS + HS_SLOTS_SLACK];
+	uint64_t seed = 7411, slot[2][WORDS + HS_SLOTS_SLACK], away[2][WORDS + HS_SLOTS_SLACK];
 	uintptr_t words[WORDS], other[2][WORDS + HS_SLOTS_SLACK];
 
 	(void)state;
@@ -203,23 +213,28 @@ static void slots_are_where_objects_are(void **state)
 	hs.page_map = page_map;
 	hs_slots_init();
 	for (long round = EFFORT(20000); round--;) {
-		struct hs_located want = { .slot = slot[0], .other = other[0] };
+		struct hs_located want = { .slot = slot[0], .away = away[0], .other = other[0] };
 		unsigned int n = (unsigned int)(next_random(&seed) % (WORDS + 1));
 
+		want.mine = round % 3 ? next_random(&seed) : ~0ull;
 		if (round % 16 == 0)
 			fill_page_map(page_map, &seed);
 		for (unsigned int i = 0; i < n; i++)
 			words[i] = HEAP + next_random(&seed) % hs.size;
 		find_slots(words, n, &want);
 		for (size_t k = 0; k < ARRAY_SIZE(names); k++) {
-			struct hs_located got = { .slot = slot[1], .other = other[1] };
+			struct hs_located got = {
+				.mine = want.mine, .slot = slot[1], .away = away[1], .other = other[1]
+			};
 
 			if (!has_scanner(names[k]))
 				continue;
 			hs_locate_by(names[k])(words, n, &got);
 			assert_int_equal(got.slots, want.slots);
+			assert_int_equal(got.aways, want.aways);
 			assert_int_equal(got.others, want.others);
 			assert_memory_equal(slot[0], slot[1], want.slots * sizeof(slot[0][0]));
+			assert_memory_equal(away[0], away[1], want.aways * sizeof(away[0][0]));
 			assert_memory_equal(other[0], other[1], want.others * sizeof(other[0][0]));
 		}
 	}

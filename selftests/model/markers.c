@@ -43,7 +43,7 @@ static bool mark(const struct state *s, bool helper, struct explore *x)
 	return true;
 }
 
-/* Counted in, as gc.active, before it takes; and out when it has nothing. */
+/* Counted in, as team.pending, before it takes; and out when it has nothing. */
 void help(const struct state *s, struct explore *x)
 {
 	struct state n = *s;
@@ -51,14 +51,14 @@ void help(const struct state *s, struct explore *x)
 	if (s->helper.at == OUT) {
 		n.helper.at = IN;
 		if (s->is & OPEN)
-			step(x, n, "help(): enter_marking()");
+			step(x, n, "help(): hs_team_enter()");
 		return;
 	}
 	if (mark(s, true, x))
 		return;
 	take(s, true, true, x);
 	n.helper.at = OUT;
-	step(x, n, "help(): leave_marking()");
+	step(x, n, "help(): hs_team_leave()");
 }
 
 static void ask(struct state *s, uint8_t what)

@@ -22,7 +22,6 @@
 
 #define IDLE_NS 50000	   /* a marker without work looks again */
 #define SPINS 1000	   /* about 20 us on most CPUs */
-#define ASSIST_SPINS 500 /* some microseconds */
 #define YIELD_NS 1000000 /* the most a mutator waits in one refill */
 #define TELL_WORDS (64u << 10) /* scanned before the pacer hears of it */
 #define BLOCK_OF(bytes) ((bytes) >> HSPAN_BLOCK_SHIFT)
@@ -33,9 +32,6 @@
  * @wanted: number of the last cycle that somebody waits for
  * @started, @done: cycles
  * @wake, @finished: futexes that move with the above
- * @open: helpers may mark; @active of them do, @hungry have nothing to do
- * @starved: a mutator that wanted to assist found nothing
- * @spans: the collector's, when it has no helpers
  * @nr_helpers: as created
  *
  * All but the threads are read and written with atomics.
@@ -49,8 +45,6 @@ static struct {
 	int busy;
 	uint64_t wanted, started, done;
 	int wake, finished;
-	int open, active, hungry, starved;
-	struct hs_spans *spans;
 	uint64_t bytes, objects; /* marked by helpers in this cycle */
 	uint64_t yield_ns; /* mutators waited for the collector */
 	uint64_t num_forced, mark_ns, mark_cpu_ns, sweep_cpu_ns, cycle_max_ns, released;
@@ -135,44 +129,21 @@ HS_EXPORT void hspan_gc(void)
 /* Is there marking to be done, and so mark bits that count? */
 bool hs_collector_marks(void)
 {
-	return hs_load_acquire(&gc.open);
-}
-
-/*
- * To mark is allowed between these two, if the first says so: marking is not
- * closed before all who mark have left.
- */
-static bool enter_marking(void)
-{
-	__atomic_fetch_add(&gc.active, 1, __ATOMIC_SEQ_CST);
-	return __atomic_load_n(&gc.open, __ATOMIC_SEQ_CST);
-}
-
-static void leave_marking(void)
-{
-	__atomic_fetch_sub(&gc.active, 1, __ATOMIC_SEQ_CST);
-}
-
-/* Markers that see somebody hungry share what they have, soon. */
-static void wait_for_share(void)
-{
-	for (int i = 0; i < ASSIST_SPINS && hs_work_empty() && hs_load(&gc.open); i++)
-		hs_cpu_relax();
+	return hs_team_is_open();
 }
 
 /* A mutator marks about @words words.  In a critical section. */
 void hs_collector_assist(struct hs_marker *m, uint64_t words)
 {
-	hs_add(&gc.hungry, 1);
-	if (enter_marking()) {
-		wait_for_share();
-		if (hs_work_empty())
-			hs_set(&gc.starved, 1); /* there will be some next time */
+	if (hs_work_empty()) {
+		hs_team_want(HS_WANT_WORDS); /* there will be some next time */
+		return;
+	}
+	if (hs_team_enter()) {
 		hs_mark_drain(m, words);
 		hs_mark_hand_back(m);
 	}
-	leave_marking();
-	hs_sub(&gc.hungry, 1);
+	hs_team_leave();
 }
 
 /* Mark what there is, and keep the pacer informed. */
@@ -188,62 +159,69 @@ static void mark_all(struct hs_marker *m)
 	} while (!over);
 }
 
-/* Nothing is left to do here: look for some time whether others give work, then sleep. */
-static void starve(int seq)
+static bool has_work(unsigned int member)
 {
-	hs_add(&gc.hungry, 1);
-	for (int i = 0; i < SPINS && hs_work_empty(); i++)
+	return !hs_work_empty() || hs_team_has_mail(member);
+}
+
+/* Nothing is left to do here: look for some time whether others give work, then sleep. */
+static void starve(unsigned int member, int seq)
+{
+	hs_team_want(1ull << member);
+	for (int i = 0; i < SPINS && !has_work(member); i++)
 		hs_cpu_relax();
-	hs_work_wait(seq, IDLE_NS);
-	hs_sub(&gc.hungry, 1);
+	if (!has_work(member))
+		hs_work_wait(seq, IDLE_NS);
+	hs_team_want_no_more(1ull << member);
 }
 
 /* Mark while there is something to mark; false when it is not the time for it. */
 static bool help_marking(struct hs_marker *m)
 {
-	bool open = enter_marking();
-	uint64_t cpu;
+	bool open = hs_team_enter();
 
 	if (open) {
-		cpu = hs_cpu_now();
 		mark_all(m);
 		hs_mark_hand_back(m);
 		hs_add(&gc.bytes, m->bytes);
 		hs_add(&gc.objects, m->objects);
 		m->bytes = m->objects = 0;
-		hs_add(&gc.mark_cpu_ns, hs_cpu_now() - cpu);
 	}
-	leave_marking();
+	hs_team_leave();
 	return open;
 }
 
 static void *help(void *arg)
 {
-	struct hs_marker m = { .hungry = &gc.hungry, .starved = &gc.starved };
+	unsigned int member = (unsigned int)(uintptr_t)arg;
+	struct hs_marker m = { .member = member, .spans = hs_spans_of(member) };
+	uint64_t cpu = hs_cpu_now(), now;
 	int seq;
 
-	(void)arg;
 	while (seq = hs_work_seq(), !hs_load_acquire(&gc.stop)) {
 		if (help_marking(&m))
-			starve(seq);
+			starve(member, seq);
 		else /* the list may have something: stacks, which are scanned one by one */
 			hs_work_sleep(seq);
+		now = hs_cpu_now();
+		hs_add(&gc.mark_cpu_ns, now - cpu);
+		cpu = now;
 	}
 	return NULL;
 }
 
-/* Mark until the work list is empty and no helper has any. */
+/* Mark until there is nothing to mark, on the work list or in others' hands. */
 void hs_collector_drain(struct hs_marker *m)
 {
 	for (;;) {
 		int seq = hs_work_seq();
 
 		mark_all(m);
-		if (!hs_work_empty())
+		if (has_work(m->member))
 			continue;
-		if (!__atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
+		if (hs_team_is_idle())
 			return;
-		starve(seq);
+		starve(m->member, seq);
 	}
 }
 
@@ -261,7 +239,7 @@ static void mark_to_the_end(struct hs_marker *m)
 		if (unlikely(hs.config.debug & HS_DEBUG_BREAK_TERMINATION))
 			return;
 		pushes = hs_work_pushes();
-		if (!hs_work_empty() || __atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
+		if (!hs_work_empty() || !hs_team_is_idle())
 			continue;
 		hs_handshake(HS_DRAIN);
 		if (!hs_handshake_given() && hs_work_pushes() == pushes && hs_work_empty())
@@ -286,16 +264,16 @@ static void mark_and_settle(struct hs_marker *m, struct hs_cycle *c)
 static void open_marking(void)
 {
 	gc.bytes = gc.objects = 0;
-	__atomic_store_n(&gc.open, 1, __ATOMIC_SEQ_CST);
+	hs_team_open();
 	hs_work_wake();
 }
 
-static void close_marking(void)
+/* Who came in since all was marked has garbage at most: it is marked, too. */
+static void close_marking(struct hs_marker *m)
 {
-	__atomic_store_n(&gc.open, 0, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&gc.active, __ATOMIC_SEQ_CST))
-		hs_futex_wait(&gc.active, hs_load(&gc.active), IDLE_NS);
-	hs_spans_forget(gc.spans);
+	while (!hs_team_close())
+		hs_collector_drain(m);
+	hs_spans_forget();
 }
 
 /* The cycle --------------------------------------------------------------- */
@@ -309,13 +287,13 @@ static void mark_along(struct hs_marker *m, struct hs_cycle *c)
 	open_marking();
 	hs_roots_scan();
 	mark_and_settle(m, c);
-	close_marking();
+	close_marking(m);
 	hs_mark_hand_back(m);
 }
 
 static void mark(struct hs_cycle *c)
 {
-	struct hs_marker m = { .hungry = &gc.hungry, .starved = &gc.starved, .spans = gc.spans };
+	struct hs_marker m = { .spans = hs_spans_of(0) };
 	uint64_t cpu = hs_cpu_now(), assisted, objects;
 
 	hs_pools_age();
@@ -464,14 +442,14 @@ static void *collect(void *arg)
 /* Threads ----------------------------------------------------------------- */
 
 /* A thread of the library's: no signal of the program's is for it. */
-int hs_start_thread(pthread_t *thread, void *(*fn)(void *), const char *name)
+int hs_start_thread(pthread_t *thread, void *(*fn)(void *), void *arg, const char *name)
 {
 	sigset_t all, old;
 	int ret;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(thread, NULL, fn, NULL);
+	ret = pthread_create(thread, NULL, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (!ret)
 		pthread_setname_np(*thread, name);
@@ -484,11 +462,17 @@ int hs_collector_start(void)
 
 	memset(&gc, 0, sizeof(gc));
 	gc.born = hs_now();
-	if (hs.config.markers == 1 || hs.config.gc_mode == HSPAN_GC_SNAPSHOT)
-		gc.spans = hs_spans_create();
-	ret = hs_start_thread(&gc.thread, collect, "hspan-collector");
+	hs_mark_init();
+	hs_team_init(hs.config.markers);
+	hs_spans_create(hs.config.markers);
+	ret = hs_start_thread(&gc.thread, collect, NULL, "hspan-collector");
+	if (ret)
+		hs_spans_destroy();
 	while (!ret && gc.nr_helpers + 1 < hs.config.markers) {
-		ret = hs_start_thread(&gc.helper[gc.nr_helpers], help, "hspan-marker");
+		uintptr_t member = gc.nr_helpers + 1;
+
+		ret = hs_start_thread(&gc.helper[gc.nr_helpers], help, (void *)member,
+				      "hspan-marker");
 		if (!ret)
 			gc.nr_helpers++;
 		else
@@ -507,8 +491,7 @@ void hs_collector_stop(void)
 		pthread_join(gc.helper[i], NULL);
 	}
 	gc.nr_helpers = 0;
-	hs_spans_destroy(gc.spans);
-	gc.spans = NULL;
+	hs_spans_destroy();
 }
 
 uint64_t hs_collector_born(void)

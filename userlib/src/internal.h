@@ -6,7 +6,8 @@
  * Colours.  An object is white while its mark bit is clear, and is scanned by
  * whoever sets that bit.  Grey is one that is marked and in a marker's FIFO, and
  * one that is white and noted: by a word in a barrier's buffer or in a work
- * chunk, or by a bit in the collector's table of what it has seen (spans.c).
+ * chunk, by a slot on its way to another marker (shards.h), or by a bit in the
+ * table of what was seen (spans.c).
  *
  * A cycle is a row of handshakes; in none of them does a thread wait for
  * another.  "T has acked X" = T ran its part of X:
@@ -24,8 +25,9 @@
  *		stack may point to the object that another thread is filling.)
  *   DRAIN	T's barrier buffer goes to the markers.  Repeated until a round in
  *		which no thread had anything unmarked to give and nothing was
- *		pushed: then, at the start of that round, nothing was grey, and
- *		with no grey object no mutator can reach a white one.
+ *		pushed, begun with no marker at work (team.h): then, at the start of
+ *		that round, nothing was grey, and with no grey object no mutator can
+ *		reach a white one.
  *
  * Before marking is over weak references are settled, finalizers found that are
  * due, and what they reach is marked: see weak.c, and final.h for the order.  Who
@@ -404,7 +406,7 @@ void hs_collect(void);
 bool hs_collector_yield(bool to_the_end);
 void hs_collector_stats(struct hspan_stats *stats);
 uint64_t hs_release_blocks(uint64_t blocks);
-int hs_start_thread(pthread_t *thread, void *(*fn)(void *), const char *name);
+int hs_start_thread(pthread_t *thread, void *(*fn)(void *), void *arg, const char *name);
 
 /* sweep.c */
 uint32_t hs_sweep_span(uint32_t page, uint32_t span_class, uint32_t gen);

@@ -5,71 +5,66 @@
  * Everything is a cache miss on a large heap; what counts is how many are
  * under way at once.  A grey word is turned into its object, the object's
  * first line and its mark bits are prefetched, and it waits in a FIFO until
- * HS_FIFO - 1 others have followed it.  A marker that works alone gathers small
+ * HS_FIFO - 1 others have followed it.  Members of the team gather small
  * objects by spans instead, see spans.c.
  */
+#include <string.h>
+
 #include "mark.h"
 #include "spans.h"
 
 #define PIECE_BYTES (128u << 10) /* of a large object, scanned at a time */
+#define AT_ONCE 128		 /* words */
+#define GIVE_LEAST 8		 /* words of a chunk, for it to be worth while to give half */
+
+static const struct hs_scanner *scanner;
 
 static void grey(struct hs_marker *m, uintptr_t entry)
 {
 	hs_chunk_put(&m->chunk, entry);
 }
 
-/* Every word of [@p, @end) that points into the heap is grey. */
-__attribute__((no_sanitize("address", "thread"))) static void
-scan_conservative(struct hs_marker *m, const uintptr_t *p, const uintptr_t *end)
+/* The best way this CPU has to scan, unless a test wants another. */
+void hs_mark_init(void)
 {
-	uintptr_t base = hs.base;
-	size_t size = hs.size;
+	unsigned int debug = hs.config.debug;
+	const struct hs_scanner *last;
 
-	for (; p < end; p++) {
-		uintptr_t word = *(const volatile uintptr_t *)p;
-
-		if (word - base < size)
-			grey(m, word & ~(uintptr_t)7);
+	for (unsigned int i = 0; (last = hs_scanner(i)); i++) {
+		scanner = last;
+		if (!(debug & (HS_DEBUG_SCAN_AVX2 | HS_DEBUG_SCAN_PORTABLE)) ||
+		    (debug & HS_DEBUG_SCAN_AVX2 && !strcmp(scanner->name, "avx2")))
+			return;
 	}
 }
 
-/* The same, but for words whose layout bit says that they are no pointers. */
-__attribute__((no_sanitize("address", "thread"))) static void
-scan_layout(struct hs_marker *m, uint32_t page, const uintptr_t *p, const uintptr_t *end)
+const struct hs_scanner *hs_mark_scanner(void)
 {
-	const uint64_t *layout = hs_plane1(page);
-	size_t i = (size_t)(p - (const uintptr_t *)hs_page_address(page));
-	size_t last = i + (size_t)(end - p);
+	return scanner;
+}
 
-	while (i < last) {
-		size_t stop = (i | 63) + 1 < last ? (i | 63) + 1 : last;
-		uint64_t maybe = ~hs_load(&layout[i >> 6]) >> (i & 63);
-
-		if (stop - i < 64)
-			maybe &= (1ull << (stop - i)) - 1;
-		for (; maybe; maybe &= maybe - 1) {
-			uintptr_t word = *(const volatile uintptr_t *)(p + __builtin_ctzll(maybe));
-
-			if (hs_in_heap(word))
-				grey(m, word & ~(uintptr_t)7);
-		}
-		p += stop - i;
-		i = stop;
-	}
+static void found(struct hs_marker *m, const uintptr_t *words, size_t n)
+{
+	if (m->spans)
+		hs_spans_see(m, words, n);
+	else
+		for (size_t i = 0; i < n; i++)
+			grey(m, words[i] & ~(uintptr_t)7);
 }
 
 static void scan(struct hs_marker *m, const struct hs_object *o, uintptr_t from, size_t bytes)
 {
-	const uintptr_t *p = (const uintptr_t *)from;
-	const uintptr_t *end = p + bytes / sizeof(*p);
+	uintptr_t words[AT_ONCE + HS_SCAN_SLACK];
+	const uintptr_t *p = (const uintptr_t *)from, *end = p + bytes / sizeof(*p);
+	struct hs_scan how = hs_scan_of(o->page, o->span_class);
 
 	m->words += (uint64_t)(end - p);
-	if (m->spans)
-		hs_spans_scan(m, o, p, (size_t)(end - p));
-	else if (unlikely(hs_load(&hs.typed)) && o->span_class >> 1 != 1)
-		scan_layout(m, o->page, p, end);
-	else
-		scan_conservative(m, p, end);
+	while (p < end) {
+		size_t n = end - p < AT_ONCE ? (size_t)(end - p) : AT_ONCE;
+
+		found(m, words, scanner->words(&how, p, n, words));
+		p += n;
+	}
 }
 
 /* Scan a piece of a large object and leave the rest for later, or for others. */
@@ -161,22 +156,11 @@ static bool take_in(struct hs_marker *m)
 	return true;
 }
 
-/* Does anybody want work that finds none? */
-static bool is_asked(const struct hs_marker *m)
-{
-	return m->hungry && (hs_load(m->hungry) || hs_load(m->starved)) && hs_work_empty();
-}
-
-/* Give half of what we have. */
-static void share(struct hs_marker *m)
+/* Give half of our words. */
+static void give_words(struct hs_marker *m)
 {
 	struct hs_chunk *half, *mine = m->chunk;
 
-	hs_set(m->starved, 0);
-	if (m->spans)
-		hs_spans_share(m);
-	if (!mine || mine->count < 8)
-		return;
 	half = hs_chunk_get();
 	half->count = mine->count / 2;
 	for (uint32_t i = 0; i < half->count; i++)
@@ -185,6 +169,26 @@ static void share(struct hs_marker *m)
 		mine->entry[i - half->count] = mine->entry[i];
 	mine->count -= half->count;
 	hs_work_push(half);
+}
+
+/* Give those who have nothing to do part of what we have. */
+static void share(struct hs_marker *m)
+{
+	bool words = m->chunk && m->chunk->count >= GIVE_LEAST;
+	bool spans = m->spans && hs_spans_can_give(m);
+	uint64_t wants;
+
+	if (!words && !spans)
+		return;
+	wants = hs_team_take_wants();
+	if (spans && wants & ~HS_WANT_WORDS)
+		hs_spans_give(m, wants & ~HS_WANT_WORDS);
+	if (!hs_work_empty())
+		return;
+	if (spans && wants & HS_WANT_WORDS)
+		hs_spans_give_words(m);
+	if (words)
+		give_words(m);
 }
 
 static void blacken_first(struct hs_marker *m)
@@ -198,7 +202,7 @@ static void blacken_first(struct hs_marker *m)
 /* Spans without pointers come last: by then all of their objects are seen. */
 static bool visit(struct hs_marker *m)
 {
-	return hs_spans_visit(m) || take_in(m) || hs_spans_mark_noscan(m);
+	return hs_spans_receive(m) || hs_spans_visit(m) || take_in(m) || hs_spans_mark_noscan(m);
 }
 
 bool hs_mark_drain(struct hs_marker *m, uint64_t budget)
@@ -213,7 +217,7 @@ bool hs_mark_drain(struct hs_marker *m, uint64_t budget)
 			blacken_first(m);
 		else if (!m->spans || !visit(m))
 			return true;
-		if (is_asked(m))
+		if (hs_team_wants() && m->member != HS_NO_MEMBER)
 			share(m);
 		if (budget && m->words >= stop)
 			return false;

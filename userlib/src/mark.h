@@ -4,7 +4,8 @@
 #define HS_MARK_H
 
 #include "bits.h"
-#include "work.h"
+#include "scan.h"
+#include "team.h"
 
 #define HS_FIFO 16 /* objects whose memory is on its way to the cache */
 
@@ -15,24 +16,36 @@ struct hs_pending {
 };
 
 /**
- * struct hs_marker - one who marks: a worker, or a mutator that assists
+ * struct hs_marker - one who marks: a member of the team, or a mutator that assists
+ * @member: its number, or HS_NO_MEMBER: it gives nothing away
  * @chunk: grey words of its own
  * @fifo, @head, @count: objects being prefetched, oldest at @head
  * @bytes, @objects: marked by it in this cycle
  * @words: words it looked at
- * @hungry: so many workers wait for work; NULL: give none away
- * @starved: a mutator wanted some
- * @spans: what a worker has seen and has to visit; NULL: it does without
+ * @spans: what a member has seen and has to visit; NULL: it does without
  */
 struct hs_marker {
+	unsigned int member;
 	struct hs_chunk *chunk;
 	struct hs_pending fifo[HS_FIFO];
 	unsigned int head, count;
 	uint64_t bytes, objects, words;
-	const int *hungry;
-	int *starved;
 	struct hs_spans *spans;
 };
+
+/* To be called before any other: how to scan is chosen. */
+void hs_mark_init(void);
+const struct hs_scanner *hs_mark_scanner(void);
+
+static inline struct hs_scan hs_scan_of(uint32_t page, uint32_t span_class)
+{
+	bool typed = unlikely(hs_load(&hs.typed)) && span_class >> 1 != 1;
+
+	return (struct hs_scan){ .heap = hs.base,
+				 .heap_size = hs.size,
+				 .base = hs_page_address(page),
+				 .layout = typed ? hs_plane1(page) : NULL };
+}
 
 /*
  * Mark until there is nothing to do here or on the work list, or @budget

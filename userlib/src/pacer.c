@@ -262,7 +262,7 @@ void hs_pacer_assist(struct hs_thread *t)
 {
 	const struct hs_pace p = { .goal = hs_load(&pacer.goal), .work = hs_load(&pacer.work) };
 	uint64_t start = hs_load(&pacer.start), bytes = t->owing, behind, begun, ns;
-	struct hs_marker m = { 0 };
+	struct hs_marker m = { .member = HS_NO_MEMBER };
 
 	if (!hs_collector_marks())
 		return;

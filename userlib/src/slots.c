@@ -40,6 +40,16 @@ bool hs_class_has_slots(uint32_t span_class)
 	return classes[span_class].kind != OTHER;
 }
 
+/* Without a branch: whose a slot is, nothing foretells. */
+static inline void add(struct hs_located *found, uint64_t slot)
+{
+	unsigned int mine = found->mine >> hs_shard_of_slot(slot) & 1;
+
+	found->slot[found->slots] = found->away[found->aways] = slot;
+	found->slots += mine;
+	found->aways += 1 - mine;
+}
+
 static void locate(const uintptr_t *words, unsigned int n, struct hs_located *found)
 {
 	const uint32_t *page_map = hs.page_map;
@@ -56,9 +66,8 @@ static void locate(const uintptr_t *words, unsigned int n, struct hs_located *fo
 		if (unlikely(classes[sc].kind == OTHER))
 			found->other[found->others++] = words[i];
 		else if (likely(slot < classes[sc].nelems))
-			found->slot[found->slots++] =
-				page << HS_SLOTS_SHIFT | slot |
-				(classes[sc].kind == NOSCAN ? HS_SLOT_NOSCAN : 0);
+			add(found, page << HS_SLOTS_SHIFT | slot |
+					   (classes[sc].kind == NOSCAN ? HS_SLOT_NOSCAN : 0));
 	}
 }
 
@@ -92,8 +101,16 @@ locate_some(const uintptr_t *words, __mmask8 lanes, struct hs_located *found)
 	__m512i all = _mm512_or_epi64(
 		_mm512_or_epi64(_mm512_slli_epi64(page, HS_SLOTS_SHIFT), slot), noscan);
 
-	_mm512_storeu_si512(found->slot + found->slots, _mm512_maskz_compress_epi64(ours, all));
-	found->slots += (unsigned int)__builtin_popcount(ours);
+	__m512i shard = _mm512_and_epi64(_mm512_srli_epi64(page, HS_SHARD_SHIFT),
+					 _mm512_set1_epi64(HS_SHARDS - 1));
+	__m512i owned = _mm512_srlv_epi64(_mm512_set1_epi64((long long)found->mine), shard);
+	__mmask8 mine = _mm512_mask_test_epi64_mask(ours, owned, _mm512_set1_epi64(1));
+	__mmask8 away = ours & (__mmask8)~mine;
+
+	_mm512_storeu_si512(found->slot + found->slots, _mm512_maskz_compress_epi64(mine, all));
+	found->slots += (unsigned int)__builtin_popcount(mine);
+	_mm512_storeu_si512(found->away + found->aways, _mm512_maskz_compress_epi64(away, all));
+	found->aways += (unsigned int)__builtin_popcount(away);
 	if (unlikely(other)) {
 		_mm512_storeu_si512(found->other + found->others,
 				    _mm512_maskz_compress_epi64(other, word));

@@ -139,7 +139,7 @@ static void mark_stopped(struct hs_marker *m, uint64_t stopped_at)
 	mark_everything(m);
 	account(stopped_at);
 	hs_handshake_resume();
-	hs_spans_forget(m->spans);
+	hs_spans_forget();
 }
 
 /* The child is gone and its marks are worth nothing. */

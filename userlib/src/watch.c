@@ -212,7 +212,7 @@ int hs_watch_start(void)
 
 	memset(&watch, 0, sizeof(watch));
 	open_notice();
-	ret = hs_start_thread(&watch.thread, run, "hspan-watcher");
+	ret = hs_start_thread(&watch.thread, run, NULL, "hspan-watcher");
 	if (!ret)
 		hs_set_release(&watch.running, 1);
 	else if (watch.psi && watch.poll.fd >= 0)

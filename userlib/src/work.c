@@ -66,7 +66,7 @@ struct hs_chunk *hs_chunk_get(void)
 
 	if (!chunk)
 		chunk = new_slab();
-	chunk->count = 0;
+	chunk->count = chunk->kind = 0;
 	return chunk;
 }
 
@@ -78,6 +78,13 @@ void hs_chunk_free(struct hs_chunk *chunk)
 	unlock();
 }
 
+void hs_work_tell(void)
+{
+	__atomic_fetch_add(&hs_work.seq, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&hs_work.waiters, __ATOMIC_SEQ_CST))
+		hs_work_wake();
+}
+
 void hs_work_push(struct hs_chunk *chunk)
 {
 	lock();
@@ -85,9 +92,7 @@ void hs_work_push(struct hs_chunk *chunk)
 	hs_set(&hs_work.full, chunk);
 	hs_set_release(&hs_work.pushes, hs_work.pushes + 1);
 	unlock();
-	__atomic_fetch_add(&hs_work.seq, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&hs_work.waiters, __ATOMIC_SEQ_CST))
-		hs_work_wake();
+	hs_work_tell();
 }
 
 struct hs_chunk *hs_work_pop(void)

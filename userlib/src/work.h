@@ -15,10 +15,14 @@
 #define HS_CHUNK_ENTRIES 510
 #define HS_PIECE_TAG 1u
 
+/**
+ * struct hs_chunk - entries on their way
+ * @kind: between members of a team (team.h): what the entries are
+ */
 struct hs_chunk {
 	struct hs_chunk *next;
 	uint32_t count;
-	uint32_t reserved;
+	uint32_t kind;
 	uintptr_t entry[HS_CHUNK_ENTRIES];
 };
 
@@ -45,6 +49,9 @@ void hs_work_reset(void);
 int hs_work_seq(void);
 void hs_work_wait(int seq, long timeout_ns);
 void hs_work_wake(void);
+
+/* There is work for somebody who may be waiting. */
+void hs_work_tell(void);
 
 /* Wait for hs_work_wake() since @seq was read, or for work that comes meanwhile. */
 void hs_work_sleep(int seq);
