@@ -16,8 +16,8 @@
 #define NEVER UINT64_MAX
 #define HOLD_NS 2000000000ull /* for which an old goal is still due, */
 #define HALF_NS 500000000ull  /* and the time in which what it exceeds ours by then halves */
-#define SHARE_LEAST (16u << 10)
-#define SHARE_MOST (128u << 10) /* of marking in one refill: some 50 us */
+#define SHARE_LEAST (8u << 10)
+#define SHARE_MOST (32u << 10) /* of marking in one refill: some 50 us where nothing is cached */
 
 static uint64_t between(uint64_t lo, uint64_t x, uint64_t hi)
 {

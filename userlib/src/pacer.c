@@ -65,15 +65,20 @@ static void lock(void)
 		pthread_mutex_lock(&pacer.lock);
 }
 
+static void unlock(void)
+{
+	if (!hs.forked)
+		pthread_mutex_unlock(&pacer.lock);
+	hs_leave();
+}
+
 static void publish_and_unlock(void)
 {
 	hs_set(&pacer.goal, pacer.pace.goal);
 	hs_set(&pacer.trigger, pacer.pace.trigger);
 	hs_set(&pacer.ceiling, pacer.pace.ceiling);
 	hs_set(&pacer.work, pacer.pace.work);
-	if (!hs.forked)
-		pthread_mutex_unlock(&pacer.lock);
-	hs_leave();
+	unlock();
 }
 
 void hs_pacer_init(int percent)
@@ -215,7 +220,7 @@ uint64_t hs_pacer_retain(void)
 	lock();
 	limit = pacer.rules.limit;
 	pressure = pacer.rules.pressure;
-	publish_and_unlock();
+	unlock();
 	if (pressure)
 		return 0;
 	if (keep != UINT64_MAX)
@@ -345,5 +350,5 @@ void hs_pacer_stats(struct hspan_stats *stats)
 	stats->assist_ns = hs_load(&pacer.assist_ns);
 	lock();
 	stats->pressure = pacer.rules.pressure;
-	publish_and_unlock();
+	unlock();
 }
