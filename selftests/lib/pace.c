@@ -4,6 +4,7 @@
  * that mark, and steps in load, live size and pointer density.
  */
 #include "../../userlib/src/pace.h"
+#include "../../userlib/src/share.h"
 #include "common.h"
 
 #define MIB (1ull << 20)
@@ -341,6 +342,27 @@ static void any_cycle_gives_a_plan(void **state)
 	}
 }
 
+/* Markers that run for a while and rest as long as they are told take a quarter. */
+static void markers_take_a_quarter(void **state)
+{
+	static const unsigned int cpus[] = { 1, 2, 3, 4, 6, 8, 16, 64 };
+	const uint64_t ms = 1000000;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++) {
+		for (unsigned int markers = 1; markers <= 16; markers++) {
+			uint64_t ran = 3 * ms, rest = hs_share_rest(markers, cpus[i], ran, ran);
+			uint64_t share = 100 * markers * ran / (ran + rest) / cpus[i];
+
+			if (4 * markers <= cpus[i])
+				assert_int_equal(rest, 0);
+			else if (16 * markers <= 20 * cpus[i]) /* or it would rest for very long */
+				assert_in_range(share, 24, 26);
+			assert_true(hs_share_rest(markers, cpus[i], ran, 1000 * ms) == 0);
+		}
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -357,6 +379,7 @@ int main(void)
 		cmocka_unit_test(other_rules_hold_at_once),
 		cmocka_unit_test(limit_holds),
 		cmocka_unit_test(any_cycle_gives_a_plan),
+		cmocka_unit_test(markers_take_a_quarter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ enum hspan_gc_mode {
  * @gc_percent: collect when the heap has grown by this much over what was
  *	live; negative = only when an allocation fails, or is asked for;
  *	HUGESPAN_PERCENT (default 100)
- * @markers: background mark workers, 1 to 16; HUGESPAN_MARKERS (default 1)
+ * @markers: background mark workers, 1 to 16; HUGESPAN_MARKERS (default: CPUs / 4)
  * @debug: HSPAN_DEBUG_*; HUGESPAN_DEBUG=checkmark,clobber
  * @trace: HSPAN_TRACE_*; HUGESPAN_TRACE=gc,limit,pacer,sweep,
  *	scavenge

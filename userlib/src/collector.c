@@ -146,7 +146,7 @@ void hs_collector_assist(struct hs_marker *m, uint64_t words)
 	hs_team_leave();
 }
 
-/* Mark what there is, and keep the pacer informed. */
+/* Mark what there is, keep the pacer informed, and take no more CPU than is due. */
 static void mark_all(struct hs_marker *m)
 {
 	uint64_t told = m->bytes;
@@ -156,6 +156,7 @@ static void mark_all(struct hs_marker *m)
 		over = hs_mark_drain(m, TELL_WORDS);
 		hs_pacer_marked(m->bytes - told);
 		told = m->bytes;
+		hs_share_look(&m->share, hs_team_size());
 	} while (!over);
 }
 
@@ -198,6 +199,7 @@ static void *help(void *arg)
 	uint64_t cpu = hs_cpu_now(), now;
 	int seq;
 
+	hs_share_begin(&m.share);
 	while (seq = hs_work_seq(), !hs_load_acquire(&gc.stop)) {
 		if (help_marking(&m))
 			starve(member, seq);
@@ -284,6 +286,7 @@ static void mark_along(struct hs_marker *m, struct hs_cycle *c)
 	hs_weak_open(); /* no read is under way that began when it was open before */
 	hs_handshake(HS_SCAN);
 	c->scanned = hs_now();
+	hs_share_begin(&m->share);
 	open_marking();
 	hs_roots_scan();
 	mark_and_settle(m, c);

@@ -11,6 +11,7 @@
 #include "limit.h"
 #include "pacer.h"
 #include "profile.h"
+#include "share.h"
 #include "timed.h"
 #include "work.h"
 
@@ -224,6 +225,14 @@ static int copy_options(const struct hspan_options *given, struct hspan_options 
 	return 0;
 }
 
+/* As many as their share of the CPUs keeps busy. */
+static unsigned int default_markers(void)
+{
+	unsigned int n = hs_share_cpus() / 4;
+
+	return n < 1 ? 1 : n > HS_MAX_MARKERS ? HS_MAX_MARKERS : n;
+}
+
 static int settle(const struct hspan_options *given, struct hspan_options *o)
 {
 	int ret;
@@ -239,7 +248,7 @@ static int settle(const struct hspan_options *given, struct hspan_options *o)
 	if (ret)
 		return ret;
 	if (!o->markers)
-		o->markers = 1;
+		o->markers = default_markers();
 	if (!o->signal)
 		o->signal = SIGURG;
 	if (!o->arena_size)

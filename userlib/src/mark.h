@@ -5,6 +5,7 @@
 
 #include "bits.h"
 #include "scan.h"
+#include "share.h"
 #include "team.h"
 
 #define HS_FIFO 16 /* objects whose memory is on its way to the cache */
@@ -22,6 +23,7 @@ struct hs_pending {
  * @fifo, @head, @count: objects being prefetched, oldest at @head
  * @bytes, @objects: marked by it in this cycle
  * @words: words it looked at
+ * @share: how much CPU a member took
  * @spans: what a member has seen and has to visit; NULL: it does without
  */
 struct hs_marker {
@@ -30,6 +32,7 @@ struct hs_marker {
 	struct hs_pending fifo[HS_FIFO];
 	unsigned int head, count;
 	uint64_t bytes, objects, words;
+	struct hs_share share;
 	struct hs_spans *spans;
 };
 
