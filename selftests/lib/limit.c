@@ -265,6 +265,38 @@ static void closed_descriptors(void **state)
 	assert_int_equal(in_child(close_all, NULL), 0);
 }
 
+extern uint64_t hs_idle_ns;
+
+/* A program that does nothing any more is left with what lives. */
+static int fall_idle(const void *arg)
+{
+	static void *live[64];
+	struct hspan_options o = HSPAN_OPTIONS_INIT;
+
+	(void)arg;
+	hs_idle_ns = 20000000;
+	o.gc_percent = 200;
+	expect(hspan_init(&o) == 0);
+	expect(hspan_root_add(live, sizeof(live)) == 0);
+	for (int i = 0; i < 64; i++)
+		hspan_store(&live[i], hspan_alloc_noscan(MIB));
+	expect(read_stats().heap_sys >= 64 * MIB);
+	hspan_clear(&live[4], 60 * sizeof(live[0]));
+	hspan_thread_park();
+	while (read_stats().heap_sys > 16 * MIB)
+		usleep(5000);
+	hspan_thread_unpark();
+	for (int i = 0; i < 4; i++)
+		expect(hspan_base(live[i]) == live[i]);
+	return hspan_shutdown();
+}
+
+static void idle_memory_goes_back(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(fall_idle, NULL), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -273,6 +305,7 @@ int main(void)
 		cmocka_unit_test(nothing_heeded),
 		cmocka_unit_test(crowd_at_the_limit),
 		cmocka_unit_test(closed_descriptors),
+		cmocka_unit_test(idle_memory_goes_back),
 	};
 
 	alarm(240);

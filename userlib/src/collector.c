@@ -375,12 +375,12 @@ static uint64_t used_bytes(void)
 	return held > unused ? (held - unused) << HSPAN_BLOCK_SHIFT : 0;
 }
 
-/* @forced: somebody waits for what is free, also in spans that threads hold. */
-static void sweep(bool forced)
+/* @flush: what is free counts also in spans that threads hold. */
+static void sweep(bool flush)
 {
 	uint64_t cpu = hs_cpu_now(), start = hs_now(), spans = hs_sweep_count();
 
-	if (forced)
+	if (flush)
 		hs_handshake(HS_FLUSH);
 	hs_sweep_all();
 	if (hs_traces(HSPAN_TRACE_SWEEP))
@@ -391,7 +391,8 @@ static void sweep(bool forced)
 	hs_add(&gc.sweep_cpu_ns, hs_cpu_now() - cpu);
 }
 
-static void cycle(void)
+/* @idle: nobody waits, but spans that threads hold are better given back. */
+static void cycle(bool idle)
 {
 	struct hs_cycle c = { .start = hs_now() };
 
@@ -407,7 +408,7 @@ static void cycle(void)
 	move_sweepgen();
 	hs_pacer_cycle_done(c.marked, c.black, c.heap_after);
 	hs_futex_wake(&gc.finished, INT_MAX); /* who waited for that may go on */
-	sweep(c.forced);
+	sweep(c.forced || idle);
 	hs_add(&gc.mark_ns, c.end - c.start);
 	hs_add(&gc.num_forced, c.forced);
 	raise_u64(&gc.cycle_max_ns, hs_now() - c.start);
@@ -428,16 +429,34 @@ static bool have_reason(void)
 	       __atomic_load_n(&gc.wanted, __ATOMIC_SEQ_CST) > gc.started;
 }
 
+uint64_t hs_idle_ns = 10000000000ull;
+
+/* Nobody has allocated since @total: so garbage goes, and next time what is free. */
+static void relax(uint64_t *total)
+{
+	uint64_t now = hs_pacer_total();
+
+	if (now != *total)
+		*total = now;
+	else if (hs_pacer_grown() && hs_pacer_retain() != UINT64_MAX)
+		cycle(true);
+	else if (hs_pacer_retain() != UINT64_MAX && hs_load(&hs.space.control->blocks_free))
+		hs_release_blocks(UINT64_MAX);
+}
+
 static void *collect(void *arg)
 {
+	uint64_t total = 0;
+
 	(void)arg;
 	while (!hs_load_acquire(&gc.stop)) {
 		int seen = __atomic_load_n(&gc.wake, __ATOMIC_SEQ_CST);
 
 		if (have_reason())
-			cycle();
-		else if (!hs_load_acquire(&gc.stop))
-			hs_futex_wait(&gc.wake, seen, 0);
+			cycle(false);
+		else if (!hs_load_acquire(&gc.stop) &&
+			 hs_futex_wait(&gc.wake, seen, (long)hs_idle_ns) && errno == ETIMEDOUT)
+			relax(&total);
 	}
 	return NULL;
 }

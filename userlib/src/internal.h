@@ -394,6 +394,7 @@ void hs_barrier_discard(struct hs_thread *t);
 void hs_barrier_shade(struct hs_thread *t, uintptr_t old, uintptr_t new);
 
 /* collector.c */
+extern uint64_t hs_idle_ns; /* with nothing allocated, until memory is given back */
 int hs_collector_start(void);
 uint64_t hs_collector_born(void);
 void hs_collector_stop(void);

@@ -135,6 +135,11 @@ uint64_t hs_pacer_heap(void)
 	return hs_load(&pacer.heap);
 }
 
+uint64_t hs_pacer_total(void)
+{
+	return hs_load(&pacer.total);
+}
+
 /* A cycle begins. */
 void hs_pacer_begin(void)
 {

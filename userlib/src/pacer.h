@@ -16,6 +16,7 @@ bool hs_pacer_overdrawn(void);
 bool hs_pacer_at_ceiling(void);
 bool hs_pacer_is_full(uint64_t held);
 uint64_t hs_pacer_heap(void);
+uint64_t hs_pacer_total(void);
 void hs_pacer_begin(void);
 void hs_pacer_marked(uint64_t bytes);
 void hs_pacer_roots(uint64_t bytes);
