@@ -363,6 +363,35 @@ static void markers_take_a_quarter(void **state)
 	}
 }
 
+/* A collector that takes all it is let have gets half, and a second. */
+static void collecting_is_capped(void **state)
+{
+	const uint64_t ms = 1000000;
+
+	(void)state;
+	for (unsigned int cpus = 1; cpus <= 64; cpus *= 4) {
+		struct hs_pace_cap cap = { .at = 0 };
+		uint64_t now = 0, taken = 0;
+		bool capped = false;
+
+		for (; now < 10000 * ms; now += ms) {
+			uint64_t spent = capped ? 0 : ms * cpus;
+
+			taken += spent;
+			capped = hs_pace_is_capped(&cap, now + ms, cpus, spent);
+		}
+		assert_in_range(taken, 5990 * ms * cpus, 6010 * ms * cpus);
+		for (int i = 0; i < 10000; i++, now += ms) /* half is no more than half */
+			capped = hs_pace_is_capped(&cap, now + ms, cpus, ms * cpus / 2);
+		assert_in_range(cap.over, 999 * ms * cpus, 1000 * ms * cpus);
+		for (int i = 0; i < 2500; i++, now += ms) { /* less is forgiven */
+			assert_true(!i || !capped);
+			capped = hs_pace_is_capped(&cap, now + ms, cpus, 0);
+		}
+		assert_int_equal(cap.over, 0);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -380,6 +409,7 @@ int main(void)
 		cmocka_unit_test(limit_holds),
 		cmocka_unit_test(any_cycle_gives_a_plan),
 		cmocka_unit_test(markers_take_a_quarter),
+		cmocka_unit_test(collecting_is_capped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

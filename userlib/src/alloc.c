@@ -361,7 +361,7 @@ struct effort {
 /*
  * Find memory for @size bytes, which the backend refused with @error: a limit
  * that has moved, a cycle under way, a cycle of our own.  False when all was
- * tried.
+ * tried, or cycles take too much already and another would find little.
  */
 static bool make_room(struct effort *e, size_t size, int error)
 {
@@ -374,7 +374,7 @@ static bool make_room(struct effort *e, size_t size, int error)
 		if (hs_collector_yield(true))
 			return true;
 	}
-	if (e->collections == RETRIES)
+	if (e->collections == RETRIES || (hs_pacer_is_capped() && !hs_pacer_grown()))
 		return false;
 	e->collections++;
 	hs_collect();

@@ -149,13 +149,18 @@ void hs_collector_assist(struct hs_marker *m, uint64_t words)
 /* Mark what there is, keep the pacer informed, and take no more CPU than is due. */
 static void mark_all(struct hs_marker *m)
 {
-	uint64_t told = m->bytes;
+	uint64_t told = m->bytes, cpu = hs_cpu_now(), now;
 	bool over;
 
 	do {
 		over = hs_mark_drain(m, TELL_WORDS);
 		hs_pacer_marked(m->bytes - told);
 		told = m->bytes;
+		now = hs_cpu_now();
+		hs_pacer_spent(now - cpu);
+		cpu = now;
+		if (!m->member)
+			hs_pacer_look_at_cap();
 		hs_share_look(&m->share, hs_team_size());
 	} while (!over);
 }
@@ -388,7 +393,10 @@ static void sweep(bool flush)
 	hs_pacer_swept(used_bytes());
 	hs_limit_look(false);
 	scavenge();
-	hs_add(&gc.sweep_cpu_ns, hs_cpu_now() - cpu);
+	cpu = hs_cpu_now() - cpu;
+	hs_add(&gc.sweep_cpu_ns, cpu);
+	hs_pacer_spent(cpu);
+	hs_pacer_look_at_cap();
 }
 
 /* @idle: nobody waits, but spans that threads hold are better given back. */

@@ -16,6 +16,7 @@
 #define NEVER UINT64_MAX
 #define HOLD_NS 2000000000ull /* for which an old goal is still due, */
 #define HALF_NS 500000000ull  /* and the time in which what it exceeds ours by then halves */
+#define CAP_NS 1000000000ull /* of each CPU that collecting may take beyond half */
 #define SHARE_LEAST (8u << 10)
 #define SHARE_MOST (32u << 10) /* of marking in one refill: some 50 us where nothing is cached */
 
@@ -182,4 +183,16 @@ uint64_t hs_pace_share(const struct hs_pace *p, uint64_t start, uint64_t behind,
 	uint64_t most = share < SHARE_MOST ? (uint64_t)share : SHARE_MOST;
 
 	return between(SHARE_LEAST, behind, most);
+}
+
+bool hs_pace_is_capped(struct hs_pace_cap *c, uint64_t now, unsigned int cpus, uint64_t spent)
+{
+	uint64_t half = (now - c->at) * cpus / 2, most = CAP_NS * cpus;
+
+	c->at = now;
+	if (spent > half)
+		c->over = between(0, c->over + (spent - half), most);
+	else
+		c->over -= between(0, half - spent, c->over);
+	return c->over == most;
 }

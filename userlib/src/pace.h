@@ -87,6 +87,22 @@ void hs_pace_change(struct hs_pace *p, const struct hs_pace_rules *r, uint64_t n
  */
 uint64_t hs_pace_behind(const struct hs_pace *p, uint64_t start, uint64_t heap, uint64_t done);
 
+/**
+ * struct hs_pace_cap - CPU time that collecting took beyond half of all
+ * @at: when that was reckoned last
+ * @over: ns; never below 0, and at most a second of each CPU
+ */
+struct hs_pace_cap {
+	uint64_t at;
+	uint64_t over;
+};
+
+/*
+ * From the last time until @now collecting took @spent ns of @cpus CPUs.  Is it to take
+ * nothing from mutators, as half is more than spent?
+ */
+bool hs_pace_is_capped(struct hs_pace_cap *c, uint64_t now, unsigned int cpus, uint64_t spent);
+
 /* What a mutator that has taken @bytes owes of @behind. */
 uint64_t hs_pace_share(const struct hs_pace *p, uint64_t start, uint64_t behind, uint64_t bytes);
 

@@ -16,6 +16,7 @@
 #include "mark.h"
 #include "pace.h"
 #include "pacer.h"
+#include "share.h"
 #include "timed.h"
 
 #define CHARGE_BATCH (64u << 10)
@@ -35,6 +36,8 @@
  * @roots: bytes of stacks and roots looked at in it
  * @done: bytes marked in it; @assisted of them by mutators
  * @stalled_ns: for which mutators marked or waited in it
+ * @cap, @capped, @spent_ns: hs_pace_is_capped()'s, the collector's alone; what it said;
+ *	what it has not been told
  * @assist_ns: time mutators ever spent marking
  * @assist_bytes, @assist_objects: marked by them and not yet taken
  */
@@ -52,6 +55,9 @@ static struct {
 	uint64_t roots;
 	uint64_t done, assisted;
 	uint64_t stalled_ns;
+	struct hs_pace_cap cap;
+	bool capped;
+	uint64_t spent_ns;
 	uint64_t assist_ns;
 	uint64_t assist_bytes;
 	uint64_t assist_objects;
@@ -85,7 +91,9 @@ void hs_pacer_init(int percent)
 {
 	lock();
 	pacer.live = pacer.heap = pacer.total = pacer.assist_ns = 0;
-	pacer.assist_bytes = pacer.assist_objects = 0;
+	pacer.assist_bytes = pacer.assist_objects = pacer.spent_ns = 0;
+	pacer.cap = (struct hs_pace_cap){ .at = hs_now() };
+	pacer.capped = false;
 	pacer.rules = (struct hs_pace_rules){ .percent = percent, .min_heap = hs.config.min_heap };
 	hs_pace_init(&pacer.pace, &pacer.rules);
 	publish_and_unlock();
@@ -157,6 +165,26 @@ void hs_pacer_begin(void)
 void hs_pacer_marked(uint64_t bytes)
 {
 	hs_add(&pacer.done, bytes);
+}
+
+/* Markers, the sweep, or mutators that assist took @ns of CPU time. */
+void hs_pacer_spent(uint64_t ns)
+{
+	hs_add(&pacer.spent_ns, ns);
+}
+
+/* By the collector: may more be taken from mutators? */
+void hs_pacer_look_at_cap(void)
+{
+	uint64_t spent = __atomic_exchange_n(&pacer.spent_ns, 0, __ATOMIC_RELAXED);
+
+	hs_set(&pacer.capped, hs_pace_is_capped(&pacer.cap, hs_now(), hs_share_cpus(), spent));
+}
+
+/* Collecting takes half of the CPUs or more: mutators are to be left alone. */
+bool hs_pacer_is_capped(void)
+{
+	return hs_load(&pacer.capped);
 }
 
 /* So many bytes of a stack or of roots had to be looked at. */
@@ -274,7 +302,7 @@ void hs_pacer_assist(struct hs_thread *t)
 	uint64_t start = hs_load(&pacer.start), bytes = t->owing, behind, begun, ns;
 	struct hs_marker m = { .member = HS_NO_MEMBER };
 
-	if (!hs_collector_marks())
+	if (!hs_collector_marks() || hs_pacer_is_capped())
 		return;
 	behind = hs_pace_behind(&p, start, hs_load(&pacer.heap), hs_load(&pacer.done));
 	if (!behind)
@@ -289,6 +317,7 @@ void hs_pacer_assist(struct hs_thread *t)
 	hs_add(&pacer.assisted, m.bytes);
 	hs_add(&pacer.stalled_ns, ns);
 	hs_add(&pacer.assist_ns, ns);
+	hs_pacer_spent(ns);
 	hs_add(&pacer.assist_bytes, m.bytes);
 	hs_add(&pacer.assist_objects, m.objects);
 }
