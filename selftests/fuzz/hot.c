@@ -19,7 +19,7 @@
 
 #define NR_PROCS	6
 #define BLOCKS		16
-#define BATCH		12	/* more than the module keeps on its stack */
+#define BATCH		40	/* more than the module keeps on its stack */
 #define CLASSES		3
 #define SYSFS		"/sys/devices/virtual/misc/hugespan/"
 
@@ -53,13 +53,14 @@ static void put_all(int fd, const struct hspan_span *spans, unsigned int nr)
 	ioctl(fd, HSPAN_IOC_SPAN_PUT, &args);
 }
 
+/* One takes a way of its own. */
 static void get_some(int fd)
 {
 	struct hspan_span spans[BATCH];
 	bool large = !below(6);
 	struct hspan_span_get args = {
 		.spans = (unsigned long)spans,
-		.nr = 1 + below(BATCH),
+		.nr = below(2) ? 1 : 1 + below(BATCH),
 		.span_class = large ? HSPAN_CLASS_LARGE_SCAN :
 				      HSPAN_SPAN_CLASS(4 + below(CLASSES), 1),
 		.npages = large ? 1 + below(HSPAN_BLOCK_PAGES * 2) : 0,
