@@ -18,7 +18,7 @@ void hspan_central_init(struct hspan_central *central)
 	central->full_budget = HSPAN_FULL_BUDGET;
 }
 
-static void hspan_stack_push(struct hspan_stack *stack,
+static void hspan_slist_push(struct hspan_slist *stack,
 			     struct hspan_sdesc *desc)
 {
 	desc->next = stack->top;
@@ -55,7 +55,7 @@ static void hspan_central_push(struct hspan_heap *heap,
 	lockdep_assert_held(&central->lock);
 	atomic_inc(&heap->nr_listed[parity]);
 	WRITE_ONCE(desc->state, HSPAN_STATE_LISTED);
-	hspan_stack_push(desc->nfree ? &central->partial[parity] :
+	hspan_slist_push(desc->nfree ? &central->partial[parity] :
 				       &central->full[parity], desc);
 }
 
@@ -107,7 +107,7 @@ static void hspan_central_list_own(struct hspan_heap *heap,
 }
 
 /* List a chain's spans but do not count them; their state is set. */
-static void hspan_stack_push_chain(struct hspan_stack *stack,
+static void hspan_slist_push_chain(struct hspan_slist *stack,
 				   const struct hspan_chain *chain)
 {
 	if (!chain->nr)
@@ -144,9 +144,9 @@ void hspan_central_put(struct hspan_heap *heap, struct hspan_batch *batch)
 
 	spin_lock(&central->lock);
 	if (batch->sweepgen == READ_ONCE(heap->sweepgen)) {
-		hspan_stack_push_chain(&central->partial[parity],
+		hspan_slist_push_chain(&central->partial[parity],
 				       &batch->partial);
-		hspan_stack_push_chain(&central->full[parity], &batch->full);
+		hspan_slist_push_chain(&central->full[parity], &batch->full);
 		atomic_add(n, &heap->nr_listed[parity]);
 	} else {
 		hspan_central_list_chain(heap, central, &batch->partial);
@@ -209,7 +209,7 @@ void hspan_central_adopt(struct hspan_heap *heap, struct hspan_sdesc *desc)
  * A cycle that begins meanwhile began after that.
  */
 static u32 hspan_central_take(struct hspan_heap *heap, u32 holder,
-			      struct hspan_stack *stack, unsigned int parity,
+			      struct hspan_slist *stack, unsigned int parity,
 			      struct hspan_span *spans, u32 nr)
 {
 	struct hspan_sdesc *desc = stack->top, *next;

@@ -253,7 +253,7 @@ static void hspan_verify_blocks(struct hspan_check *check)
 }
 
 static u32 hspan_verify_stack(struct hspan_check *check, u32 span_class,
-			      const struct hspan_stack *stack, bool full,
+			      const struct hspan_slist *stack, bool full,
 			      unsigned int parity)
 {
 	const struct hspan_sdesc *desc;

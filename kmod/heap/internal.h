@@ -86,7 +86,7 @@ struct hspan_block {
 };
 
 /* A stack of spans, linked by hspan_sdesc.next; its lock is its owner's. */
-struct hspan_stack {
+struct hspan_slist {
 	struct hspan_sdesc *top;
 	u32 nr;
 };
@@ -135,8 +135,8 @@ struct hspan_batch {
  */
 struct hspan_central {
 	spinlock_t lock;
-	struct hspan_stack partial[2];
-	struct hspan_stack full[2];
+	struct hspan_slist partial[2];
+	struct hspan_slist full[2];
 	u32 full_budget;
 	u64 hits;
 	u64 puts;
