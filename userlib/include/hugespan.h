@@ -10,7 +10,7 @@
  * What the collector must be told, because C cannot tell it:
  *
  *  - Stacks and registers of taking-part threads are found by themselves, word
- *    by word.  Everything else that points into the heap from outside it is a
+ *    by word; stacks of coroutines by hspan_stack_switch().  Everything else that points into the heap from outside it is a
  *    root: hspan_root_add().
  *  - A pointer is stored into a heap object or a root by hspan_store() or one
  *    of its kin (the write barrier), never by a plain assignment.  One case is
@@ -120,8 +120,8 @@ int hspan_init(const struct hspan_options *options);
 /**
  * hspan_shutdown - stop the collector and give everything back
  *
- * Only the calling thread may still take part, else -EBUSY; -ENOENT when there
- * is no heap, -ENOTSUP in a fork()ed child.  Objects are gone
+ * Only the calling thread may still take part, on its own stack, else -EBUSY;
+ * -ENOENT when there is no heap, -ENOTSUP in a fork()ed child.  Objects are gone
  * afterwards.  The heap may be made again.
  */
 int hspan_shutdown(void);
@@ -430,7 +430,8 @@ int hspan_thread_register(void);
 /**
  * hspan_thread_unregister - the calling thread takes part no longer
  *
- * Done by itself when it exits.  -ENOENT when it did not.
+ * Done by itself when it exits.  -ENOENT when it did not, -EBUSY when it runs on
+ * a struct hspan_stack.
  */
 int hspan_thread_unregister(void);
 
@@ -443,6 +444,49 @@ int hspan_thread_unregister(void);
  */
 void hspan_thread_park(void);
 void hspan_thread_unpark(void);
+
+/* Stacks of coroutines ---------------------------------------------------- */
+
+/** struct hspan_stack - a stack that the collector knows of */
+struct hspan_stack;
+
+/**
+ * hspan_stack_create - reserve a stack for a coroutine
+ * @size: bytes it may grow to, rounded up to pages; 0 = 256 KiB
+ *
+ * Addresses only: a page of it takes memory from when it is first touched.
+ * Below it is a guard that faults.  Owned by the caller; it outlives the heap.
+ * NULL with ENOMEM.
+ */
+struct hspan_stack *hspan_stack_create(size_t size);
+
+/**
+ * hspan_stack_destroy - give a stack back; NULL is allowed
+ *
+ * What is on it is no longer kept.  -EBUSY when a thread runs on it.
+ */
+int hspan_stack_destroy(struct hspan_stack *stack);
+
+/** hspan_stack_memory - lowest address of a stack, and its size in *@size */
+void *hspan_stack_memory(const struct hspan_stack *stack, size_t *size);
+
+/**
+ * hspan_stack_reset - nothing on a stack is alive: its coroutine has ended
+ *
+ * -EBUSY when a thread runs on it.
+ */
+int hspan_stack_reset(struct hspan_stack *stack);
+
+/**
+ * hspan_stack_switch - the calling thread is about to switch to another stack
+ * @to: a stack; NULL = the thread's own
+ *
+ * Called by the function that switches, just before it does: from here until
+ * it runs on @to the thread uses neither heap nor library.  What is on the
+ * stack that it leaves is kept as it is now, and may be taken up again by any
+ * thread.  0, -EBUSY when a thread runs on @to, or as hspan_thread_register().
+ */
+int hspan_stack_switch(struct hspan_stack *to);
 
 /* Collection -------------------------------------------------------------- */
 

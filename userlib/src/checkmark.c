@@ -16,6 +16,7 @@
 
 #include "bits.h"
 #include "specials.h"
+#include "stack.h"
 
 #define REPORT_MOST 8
 #define STACK_BYTES (16ul << 30) /* of addresses; touched as needed */
@@ -131,20 +132,31 @@ static void visit_root(uintptr_t lo, uintptr_t hi)
 	visit_objects();
 }
 
+static void visit_part(const struct hs_part *part)
+{
+	check.source = "a stack";
+	if (part->regs)
+		visit_stack((uintptr_t)part->regs, (uintptr_t)(part->regs + HS_NSAVED));
+	visit_stack(part->sp, part->hi);
+	visit_objects();
+}
+
 static void visit_thread(const struct hs_thread *t)
 {
-	uintptr_t sp = t->user_sp > t->sp ? t->user_sp : t->sp;
+	struct hs_part parts[HS_PARTS_MOST];
+	unsigned int n = hs_stack_parts(t, parts);
 
 	check.source = "a register";
 	check.thread = t;
 	if (!t->user_sp)
 		visit_stack((uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
 	visit_objects();
-	check.source = "a stack";
-	check.thread = t;
-	if (sp >= t->stack_lo && sp < t->stack_hi)
-		visit_stack(sp, t->stack_hi);
-	visit_objects();
+	for (unsigned int i = 0; i < n; i++) {
+		check.thread = t;
+		if (!parts[i].regs && t->user_sp > parts[i].sp)
+			parts[i].sp = t->user_sp;
+		visit_part(&parts[i]);
+	}
 }
 
 static bool is_seen(uintptr_t word)
@@ -212,6 +224,7 @@ void hs_checkmark(void)
 	hs_roots_each(visit_root);
 	for (struct hs_thread *t = hs.threads; t; t = t->next)
 		visit_thread(t);
+	hs_stacks_each(visit_part);
 	visit_specials();
 	if (check.white)
 		hs_die("hugespan: checkmark: %u reachable objects were left white\n", check.white);

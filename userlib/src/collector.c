@@ -17,6 +17,7 @@
 #include "probes.h"
 #include "profile.h"
 #include "spans.h"
+#include "stack.h"
 #include "timed.h"
 #include "trace.h"
 
@@ -294,6 +295,7 @@ static void mark_along(struct hs_marker *m, struct hs_cycle *c)
 	hs_share_begin(&m->share);
 	open_marking();
 	hs_roots_scan();
+	hs_stacks_scan();
 	mark_and_settle(m, c);
 	close_marking(m);
 	hs_mark_hand_back(m);
@@ -390,6 +392,7 @@ static void sweep(bool flush)
 	hs_sweep_all();
 	if (hs_traces(HSPAN_TRACE_SWEEP))
 		hs_trace_sweep(hs_sweep_count() - spans, hs_now() - start);
+	hs_stacks_trim();
 	hs_pacer_swept(used_bytes());
 	hs_limit_look(false);
 	scavenge();

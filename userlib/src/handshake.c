@@ -19,6 +19,7 @@
 #include "bits.h"
 #include "pacer.h"
 #include "probes.h"
+#include "stack.h"
 #include "timed.h"
 #include "work.h"
 
@@ -73,7 +74,7 @@ static void account(uint64_t ns)
 
 /* Grey every word of [@lo, @hi) that may point into the heap. */
 __attribute__((no_sanitize("address", "thread")))
-void hs_shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi)
+void hs_shade_words(struct hs_chunk **chunk, uintptr_t lo, uintptr_t hi)
 {
 	uintptr_t last = 0;
 
@@ -81,7 +82,7 @@ void hs_shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi)
 		uintptr_t word = *(volatile uintptr_t *)p;
 
 		if (word - hs.base < hs.size && word != last) {
-			hs_chunk_add(&t->shaded, word);
+			hs_chunk_add(chunk, word);
 			last = word;
 		}
 	}
@@ -97,11 +98,8 @@ static void push_shaded(struct hs_thread *t)
 /* Registers and stack of a thread that is stopped, or parked, or ourselves. */
 void hs_scan_thread(struct hs_thread *t)
 {
-	hs_shade_words(t, (uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
-	if (t->sp >= t->stack_lo && t->sp < t->stack_hi) {
-		hs_shade_words(t, hs_scan_from(t), t->stack_hi);
-		hs_pacer_roots(t->stack_hi - t->sp);
-	}
+	hs_shade_words(&t->shaded, (uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
+	hs_stacks_shade(t);
 	push_shaded(t);
 }
 
@@ -115,6 +113,7 @@ static void act(struct hs_thread *t, enum hs_handshake kind, bool interrupted)
 		break;
 	case HS_BARRIER:
 		hs_cache_flush(t, true, interrupted);
+		hs_stack_look(t);
 		hs_barrier_discard(t);
 		t->barrier = hs.config.gc_mode == HSPAN_GC_BARRIER;
 		break;
@@ -244,9 +243,9 @@ static void shade_vectors(struct hs_thread *t, const ucontext_t *uc)
 	sw = (const void *)((const char *)fp + FXSAVE_SW_BYTES);
 	if (sw->magic1 == FP_XSTATE_MAGIC1)
 		bytes = sw->xstate_size;
-	hs_shade_words(t, (uintptr_t)fp, (uintptr_t)fp + bytes);
+	hs_shade_words(&t->shaded, (uintptr_t)fp, (uintptr_t)fp + bytes);
 #else
-	hs_shade_words(t, (uintptr_t)uc->uc_mcontext.__reserved,
+	hs_shade_words(&t->shaded, (uintptr_t)uc->uc_mcontext.__reserved,
 		    (uintptr_t)uc->uc_mcontext.__reserved + sizeof(uc->uc_mcontext.__reserved));
 #endif
 }
@@ -276,11 +275,12 @@ static void context_registers(struct hs_thread *t, const ucontext_t *uc)
 static void scrub_below(const struct hs_thread *t, uintptr_t sp)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-	uintptr_t hi = sp - RED_ZONE, lo = hi - (16u << 10);
+	uintptr_t floor = hs_stack_floor(t, sp);
+	uintptr_t hi = sp - RED_ZONE, lo = hi - HS_SCRUB_BYTES;
 
-	if (here >= t->stack_lo && here < t->stack_hi)
+	if (here >= floor && here < sp)
 		return; /* no alternate stack: we stand on it */
-	if (lo > t->stack_lo)
+	if (lo > floor)
 		memset((void *)lo, 0, hi - lo);
 }
 
@@ -302,6 +302,12 @@ static void callee_saved_only(struct hs_thread *t)
 	t->sp += RED_ZONE;
 }
 
+/* What has been a stack of the thread's may be its alternate stack by now. */
+static bool on_altstack(const ucontext_t *uc, uintptr_t sp)
+{
+	return sp - (uintptr_t)uc->uc_stack.ss_sp < uc->uc_stack.ss_size;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	struct hs_thread *t = hs_tls.self;
@@ -313,7 +319,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	(void)info;
 	if (hs_tls.critical)
 		hs_tls.deferred = 1;
-	else if (sp < t->stack_lo || sp >= t->stack_hi)
+	else if (on_altstack(context, sp) || !hs_stack_floor(t, sp))
 		; /* in a handler of the program's, on the other stack: we are asked again */
 	else if (HS_TSAN)
 		poll(t, true); /* put off to an atomic access, which bump() has, too */
@@ -371,6 +377,7 @@ static bool act_for(struct hs_thread *t, uint32_t seq, int kind)
 static void bury(struct hs_thread *t)
 {
 	memset(t->regs, 0, sizeof(t->regs));
+	hs_stack_abandon(t);
 	t->sp = t->stack_lo = t->stack_hi = 0;
 	hs_set_release(&t->state, HS_PARKED); /* the next round acts for it */
 }

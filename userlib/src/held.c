@@ -10,6 +10,7 @@
 
 #include "held.h"
 #include "profile.h"
+#include "stack.h"
 #include "walk.h"
 
 static void met(const struct hs_walk *w, const struct hs_object *o, uintptr_t word,
@@ -48,11 +49,22 @@ static void walk_other(uintptr_t lo, uintptr_t hi)
 		hs_walk_range(&held.walk, lo, hi);
 }
 
+static void walk_part(const struct hs_part *part)
+{
+	if (part->regs)
+		hs_walk_range(&held.walk, (uintptr_t)part->regs,
+			      (uintptr_t)(part->regs + HS_NSAVED));
+	hs_walk_range(&held.walk, part->sp & ~7ul, part->hi);
+}
+
 static void walk_thread(const struct hs_thread *t)
 {
+	struct hs_part parts[HS_PARTS_MOST];
+	unsigned int n = hs_stack_parts(t, parts);
+
 	hs_walk_range(&held.walk, (uintptr_t)t->regs, (uintptr_t)(t->regs + HS_NREGS));
-	if (t->sp >= t->stack_lo && t->sp < t->stack_hi)
-		hs_walk_range(&held.walk, hs_scan_from(t), t->stack_hi);
+	for (unsigned int i = 0; i < n; i++)
+		walk_part(&parts[i]);
 }
 
 static void clear_held(struct hs_site *site, void *arg)
@@ -79,6 +91,7 @@ static void look(void)
 	hs_roots_each(walk_other);
 	for (const struct hs_thread *t = hs.threads; t; t = t->next)
 		walk_thread(t);
+	hs_stacks_each(walk_part);
 	if (!held.end)
 		return;
 	hs_profile_lives(count_seen, &before);

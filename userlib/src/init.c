@@ -12,6 +12,7 @@
 #include "pacer.h"
 #include "profile.h"
 #include "share.h"
+#include "stack.h"
 #include "timed.h"
 #include "work.h"
 
@@ -424,7 +425,7 @@ HS_EXPORT int hspan_shutdown(void)
 	if (stopped < 0)
 		goto out;
 	hs_lock_threads();
-	if (hs.nr_threads == (hs_tls.self != &hs_nobody))
+	if (hs.nr_threads == (hs_tls.self != &hs_nobody) && !hs_tls.self->stack)
 		ret = 0;
 	pthread_mutex_unlock(&hs.threads_lock);
 	if (ret && stopped)
@@ -440,6 +441,7 @@ HS_EXPORT int hspan_shutdown(void)
 	hs_pools_reset();
 	hs_specials_reset();
 	hs_timed_reset();
+	hs_stacks_reset();
 	hs_work_reset();
 	hs_sweep_reset();
 	hs_snapshot_reset();

@@ -48,6 +48,9 @@
  * selftests/model goes through all this in small; who changes it here changes it
  * there.
  *
+ * A coroutine's stack goes from thread to thread, and is scanned before a black
+ * one runs on it: stack.h.
+ *
  * Allocation colour is decided a run at a time.  A run is a row of free slots
  * of one span that a thread took to allocate from; all its allocation bits
  * are set when it is taken.  Its mark bits are set too when the span's
@@ -65,7 +68,8 @@
  *	init_lock -> limit.lock (limit.c) -> backend, pacer.lock (pacer.c)
  *	hs.threads_lock -> backend
  *	hs.threads_lock -> profile.lock (profile.c)
- * Roots', pools', specials', work list's and pacer's, and the backend's own, are taken by threads in critical
+ *	hs.threads_lock -> stacks.lock (stack.c)
+ * Roots', pools', specials', stacks', work list's and pacer's, and the backend's own, are taken by threads in critical
  * sections only: so no thread is ever stopped, or scanned, with one of them held, and a
  * handshake's handler may take the backend's and the work list's.
  */
@@ -120,6 +124,7 @@
 #define HS_NO_SPAN UINT32_MAX
 #define HS_STRUCT_MOST 4096 /* a struct_size above this was never set */
 #define HS_NREGS 32
+#define HS_NSAVED 12 /* callee-saved ones, at the most */
 #define HS_MAX_MARKERS 16
 
 /* Bits of hs_config.debug that only tests set: half a barrier, or the end, left out, */
@@ -164,6 +169,17 @@ struct hs_held {
 };
 
 struct hs_chunk;
+struct hspan_stack;
+
+/**
+ * struct hs_suspended - where a stack was left that nobody runs on
+ * @sp: the stack pointer
+ * @regs: callee-saved registers
+ */
+struct hs_suspended {
+	uintptr_t sp;
+	uintptr_t regs[HS_NSAVED];
+};
 
 /**
  * struct hs_thread - a thread that takes part
@@ -177,7 +193,10 @@ struct hs_chunk;
  * @done: number of the last handshake it acked
  * @regs: callee-saved registers when it parked
  * @sp: stack pointer when it parked, stopped, or runs a handshake
- * @stack_hi: end of its stack
+ * @stack_lo, @stack_hi: ends of its own stack
+ * @stack: what it runs on, or is about to, if that is not its own; see stack.h
+ * @own: where its own was left, while it runs on another
+ * @left_lo, @left_hi: ends of the one it ran on before, if it was not its own
  * @user_sp: (checkmark) while in the library: where the program's frames begin
  * @scrub: (checkmark) clear the dead part of the stack when it unparks
  * @tid: for tgkill()
@@ -205,6 +224,10 @@ struct hs_thread {
 	uintptr_t user_sp;
 	uintptr_t stack_lo;
 	uintptr_t stack_hi;
+	struct hspan_stack *stack;
+	struct hs_suspended own;
+	uintptr_t left_lo;
+	uintptr_t left_hi;
 	void *altstack;
 	int tid;
 	uint64_t charged;
@@ -275,6 +298,10 @@ struct hs_heap {
 
 extern struct hs_heap hs;
 
+/* stack.c */
+uintptr_t hs_stack_floor(const struct hs_thread *t, uintptr_t sp);
+int hs_stack_switch(const uintptr_t *saved, size_t n, struct hspan_stack *to);
+
 #define HS_SCRUB_BYTES (16u << 10)
 
 /*
@@ -286,7 +313,9 @@ extern struct hs_heap hs;
  */
 static inline __attribute__((always_inline)) void hs_scrub_stack(void)
 {
-	uintptr_t room = ((uintptr_t)__builtin_frame_address(0) - hs_tls.self->stack_lo) / 2;
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t floor = hs_stack_floor(hs_tls.self, here);
+	uintptr_t room = floor ? (here - floor) / 2 : 0;
 	uintptr_t size = room < HS_SCRUB_BYTES ? room & ~15ul : HS_SCRUB_BYTES;
 
 #if defined(__x86_64__)
@@ -350,11 +379,11 @@ static inline void hs_end_slow(void)
  * Where the scan of a stack begins.  With checkmark a bit below, too, where the
  * frames of the handshake itself have been.
  */
-static inline uintptr_t hs_scan_from(const struct hs_thread *t)
+static inline uintptr_t hs_scan_from(uintptr_t sp, uintptr_t lo)
 {
 	uintptr_t more = hs.config.debug & HSPAN_DEBUG_CHECKMARK ? 512 : 0;
 
-	return (t->sp - t->stack_lo > more ? t->sp - more : t->sp) & ~7ul;
+	return (sp - lo > more ? sp - more : sp) & ~7ul;
 }
 
 static inline uint32_t hs_sweepgen(void)
@@ -376,7 +405,7 @@ void hs_handshake_exit(void);
 void hs_handshake(enum hs_handshake kind);
 void hs_handshake_resume(void);
 uint32_t hs_handshake_current(void);
-void hs_shade_words(struct hs_thread *t, uintptr_t lo, uintptr_t hi);
+void hs_shade_words(struct hs_chunk **chunk, uintptr_t lo, uintptr_t hi);
 void hs_scan_thread(struct hs_thread *t);
 void hs_handshake_poll(struct hs_thread *t);
 bool hs_handshake_given(void);

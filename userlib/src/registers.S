@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hspan_thread_park(): save what the caller's registers hold before any
- * compiled code can move it, then go on in hs_park(saved, words).
+ * Calls that must know what their caller's registers hold, before any compiled
+ * code can move it: they save it, then go on in a function of C, which is given
+ * (saved, words, argument).
  */
 	.text
-	.globl	hspan_thread_park
-	.hidden	hs_park
-	.type	hspan_thread_park, %function
-hspan_thread_park:
+
 #if defined(__x86_64__)
+	.macro	save_and_call name, target
+	.globl	\name
+	.hidden	\target
+	.type	\name, %function
+\name:
 	.cfi_startproc
 #ifdef __CET__
 	endbr64
@@ -25,16 +28,24 @@ hspan_thread_park:
 	.cfi_adjust_cfa_offset 8
 	pushq	%r15
 	.cfi_adjust_cfa_offset 8
+	movq	%rdi, %rdx
 	movq	%rsp, %rdi
 	movl	$6, %esi
 	subq	$8, %rsp
 	.cfi_adjust_cfa_offset 8
-	call	hs_park
+	call	\target
 	addq	$56, %rsp
 	.cfi_adjust_cfa_offset -56
 	ret
 	.cfi_endproc
+	.size	\name, . - \name
+	.endm
 #elif defined(__aarch64__)
+	.macro	save_and_call name, target
+	.globl	\name
+	.hidden	\target
+	.type	\name, %function
+\name:
 	.cfi_startproc
 	sub	sp, sp, #96
 	.cfi_adjust_cfa_offset 96
@@ -44,16 +55,22 @@ hspan_thread_park:
 	stp	x25, x26, [sp, #48]
 	stp	x27, x28, [sp, #64]
 	stp	x29, x30, [sp, #80]
+	mov	x2, x0
 	mov	x0, sp
 	mov	x1, #12
-	bl	hs_park
+	bl	\target
 	ldr	x30, [sp, #88]
 	add	sp, sp, #96
 	.cfi_adjust_cfa_offset -96
 	ret
 	.cfi_endproc
+	.size	\name, . - \name
+	.endm
 #else
 #error "hugespan: say how to save the callee-saved registers of this processor"
 #endif
-	.size	hspan_thread_park, . - hspan_thread_park
+
+	save_and_call hspan_thread_park, hs_park
+	save_and_call hspan_stack_switch, hs_stack_switch
+
 	.section .note.GNU-stack, "", %progbits

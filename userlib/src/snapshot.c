@@ -41,6 +41,7 @@
 #include "mark.h"
 #include "pacer.h"
 #include "spans.h"
+#include "stack.h"
 
 /**
  * struct report - what the child leaves, in a page both have
@@ -64,6 +65,7 @@ static void mark_everything(struct hs_marker *m)
 	for (struct hs_thread *t = hs.threads; t; t = t->next)
 		hs_scan_thread(t);
 	hs_roots_scan();
+	hs_stacks_scan();
 	while (!hs_mark_drain(m, 0))
 		;
 }
@@ -163,8 +165,11 @@ void hs_snapshot_mark(struct hs_marker *collector)
 
 	hs_add(&snapshot.taken, 1);
 	hs_handshake(HS_SNAPSHOT);
-	if (prepare())
+	if (prepare()) {
+		hs_stacks_lock(); /* not left to the child by a thread it does not have */
 		child = copy_process();
+		hs_stacks_unlock();
+	}
 	if (!child)
 		mark_image(&m);
 	if (child < 0) {

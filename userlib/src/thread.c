@@ -14,6 +14,7 @@
 #include "bits.h"
 #include "classes.h"
 #include "pacer.h"
+#include "stack.h"
 #include "work.h"
 
 #define ALTSTACK_SIZE (64u << 10)
@@ -95,7 +96,7 @@ static void catch_up(struct hs_thread *t)
 	t->black_gen = hs_load_acquire(&hs.black_gen);
 	if (!t->barrier || t->black_gen != hs_sweepgen())
 		return;
-	hs_shade_words(t, hs_scan_from(t), t->stack_hi);
+	hs_stacks_shade(t);
 	hs_barrier_flush(t);
 }
 
@@ -138,6 +139,7 @@ static void unlink_thread(struct hs_thread *t)
 	if (hs_load(&hs.marking))
 		hs_barrier_flush(t);
 	hs_barrier_discard(t);
+	hs_stack_abandon(t);
 	if (t->prev)
 		t->prev->next = t->next;
 	else
@@ -237,6 +239,8 @@ HS_EXPORT int hspan_thread_unregister(void)
 
 	if (t == &hs_nobody)
 		return -ENOENT;
+	if (t->stack)
+		return -EBUSY;
 	pthread_setspecific(exit_key, NULL);
 	leave(t);
 	return 0;
