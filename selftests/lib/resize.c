@@ -61,8 +61,51 @@ static void stays_where_there_is_room(void **state)
 	assert_ptr_equal(hspan_realloc(q, 40960), q);
 	assert_int_equal(hspan_usable_size(q), 40960);
 	assert_true(is_zero((unsigned char *)q, 0, 40960));
-	assert_ptr_not_equal(hspan_realloc(q, 40961), q);
 	assert_ptr_equal(hspan_realloc(r, 40900), r);
+}
+
+/*
+ * Free pages behind a large object become its own.  What was there before, from
+ * an object that is gone, is not seen, and what comes there is scanned.
+ */
+static void fill_a_block(void *arg)
+{
+	(void)arg;
+	memset(hspan_alloc_noscan(2 << 20), 0xa5, 2 << 20);
+}
+
+static void grows_in_place(void **state)
+{
+	const size_t step = 100000, most = 1900000;
+	void **p, **moved;
+	int moves = 0;
+
+	(void)state;
+	elsewhere(fill_a_block, NULL);
+	hspan_gc();
+	for (int i = 1; i < 10; i++)
+		hspan_store(&root[i], hspan_alloc(24));
+	p = hspan_alloc(1000000);
+	hspan_store(&root[0], p);
+	for (size_t size = 1000000; size < most; size += step) {
+		size_t had = hspan_usable_size(p);
+
+		moved = hspan_realloc(p, size + step);
+		assert_non_null(moved);
+		moves += moved != p;
+		p = moved;
+		hspan_store(&root[0], p);
+		assert_ptr_equal(hspan_base((char *)p + size + step - 1), p);
+		assert_true(is_zero((unsigned char *)p, had, hspan_usable_size(p)));
+		hspan_store(&p[(size + step) / 8 - 1], root[(size + step) / step - 10]);
+		hspan_store(&root[(size + step) / step - 10], NULL);
+		hspan_gc();
+		for (size_t i = 1000000 + step; i <= size + step; i += step)
+			assert_ptr_equal(hspan_base(p[i / 8 - 1]), p[i / 8 - 1]);
+	}
+	if (!strcmp(hspan_backend_name(), "embedded"))
+		assert_true(moves <= 1);
+	hspan_store(&root[0], NULL);
 }
 
 /* A word in what a large object has gained is a pointer like any other. */
@@ -109,6 +152,9 @@ static void what_cannot_be(void **state)
 	errno = 0;
 	assert_null(hspan_realloc(p, SIZE_MAX));
 	assert_int_equal(errno, ENOMEM);
+	errno = 0;
+	assert_null(hspan_realloc(hspan_alloc(40000), SIZE_MAX));
+	assert_int_equal(errno, ENOMEM);
 	assert_int_equal(hspan_usable_size(hspan_realloc(NULL, 20)), 24);
 	assert_non_null(hspan_realloc(NULL, 0));
 }
@@ -132,6 +178,20 @@ static void aligned_as_asked(void **state)
 			assert_true(is_zero((unsigned char *)p, 0, sizes[i]));
 			memset(q, 0xa5, sizes[i]);
 		}
+	}
+}
+
+/* A block or more begins with a block, and needs no more for that. */
+static void aligned_blocks(void **state)
+{
+	(void)state;
+	for (size_t size = 2 << 20; size < 8 << 20; size += 1234560) {
+		char *p = hspan_alloc_noscan_aligned(2 << 20, size);
+
+		assert_int_equal((uintptr_t)p % (2 << 20), 0);
+		assert_ptr_equal(hspan_base(p), p);
+		assert_true(hspan_usable_size(p) < size + 8);
+		hspan_free(p);
 	}
 }
 
@@ -162,10 +222,12 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_size_to_any_size),
 		cmocka_unit_test(stays_where_there_is_room),
+		cmocka_unit_test(grows_in_place),
 		cmocka_unit_test(what_is_gained_is_scanned),
 		cmocka_unit_test(pointers_are_still_seen),
 		cmocka_unit_test(what_cannot_be),
 		cmocka_unit_test(aligned_as_asked),
+		cmocka_unit_test(aligned_blocks),
 		cmocka_unit_test(no_such_alignment),
 	};
 

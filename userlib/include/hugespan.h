@@ -158,7 +158,8 @@ void *hspan_alloc_noscan(size_t size);
  * @alignment: a power of two, at most 2 MiB
  * @size: bytes
  *
- * Beyond 8 KiB the address may lie inside a larger object, see hspan_base().
+ * Beyond 8 KiB the address of an object of less than 2 MiB may lie inside a larger
+ * one, see hspan_base().
  * NULL with EINVAL, or as hspan_alloc().
  */
 void *hspan_alloc_aligned(size_t alignment, size_t size);

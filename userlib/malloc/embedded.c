@@ -10,6 +10,7 @@
 
 #include "heap.h"
 #include "hm.h"
+#include "span_extend.h"
 
 #define HOLDER	     1
 #define SMALL_BLOCKS 16 /* without huge pages */
@@ -121,7 +122,7 @@ static int embedded_stats(struct hspan_arena_stats *stats)
 
 bool hm_embedded_extend(uint32_t page, uint32_t npages, uint32_t more, uint32_t *dirty)
 {
-	return hm_extend(embedded.heap, page, npages, more, dirty);
+	return hs_extend(embedded.heap, page, npages, more, dirty);
 }
 
 /* Free pages whose memory may be there. */

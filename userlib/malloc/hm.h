@@ -364,10 +364,8 @@ uint64_t hm_embedded_trim(struct hm_trim *trim, uint64_t max);
 bool hm_embedded_extend(uint32_t page, uint32_t npages, uint32_t more, uint32_t *dirty);
 void hm_drop_pages(uint32_t page, uint32_t npages);
 
-/* trim.c, extend.c */
+/* trim.c */
 struct hspan_heap;
-bool hm_extend(struct hspan_heap *heap, uint32_t page, uint32_t npages, uint32_t more,
-	       uint32_t *dirty);
 uint64_t hm_trim_count(struct hspan_heap *heap);
 uint64_t hm_trim_step(struct hspan_heap *heap, struct hm_trim *trim, uint64_t max);
 

@@ -44,6 +44,10 @@ struct hs_space {
  * section (hs_enter()), so that no backend lock is ever held by a stopped
  * thread.  None of them allocates with malloc().
  *
+ * span_extend() makes a large span of @npages longer by @more, if the pages right
+ * behind it are free; @dirty says how many of those may not be zero.  NULL where
+ * that cannot be done.
+ *
  * notice_fd() is a descriptor that poll() finds POLLPRI on when the machine
  * needs memory, the control page showing how much; or -1.
  */
@@ -54,6 +58,7 @@ struct hs_backend {
 	int (*span_get)(uint32_t span_class, uint32_t npages, uint32_t flags,
 			struct hspan_span *spans, uint32_t nr);
 	int (*span_put)(struct hspan_put *puts, uint32_t nr);
+	bool (*span_extend)(uint32_t page, uint32_t npages, uint32_t more, uint32_t *dirty);
 	int (*sweep_next)(struct hspan_span *spans, uint32_t nr);
 	int (*cycle)(uint32_t *sweepgen);
 	int64_t (*release)(uint64_t max_blocks);

@@ -6,6 +6,7 @@
 
 #include "heap.h"
 #include "limit.h"
+#include "span_extend.h"
 
 #define HOLDER 1 /* the one client */
 
@@ -154,6 +155,11 @@ static int embedded_span_put(struct hspan_put *puts, uint32_t nr)
 	return 0;
 }
 
+static bool embedded_span_extend(uint32_t page, uint32_t npages, uint32_t more, uint32_t *dirty)
+{
+	return hs_extend(embedded.heap, page, npages, more, dirty);
+}
+
 static int embedded_sweep_next(struct hspan_span *spans, uint32_t nr)
 {
 	return hspan_heap_sweep_next(embedded.heap, HOLDER, spans, nr);
@@ -192,6 +198,7 @@ const struct hs_backend hs_backend_embedded = {
 	.close = embedded_close,
 	.span_get = embedded_span_get,
 	.span_put = embedded_span_put,
+	.span_extend = embedded_span_extend,
 	.sweep_next = embedded_sweep_next,
 	.cycle = embedded_cycle,
 	.release = embedded_release,

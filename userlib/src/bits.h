@@ -192,6 +192,12 @@ static inline uint32_t hs_next_bit(const uint64_t *bits, uint32_t from, uint32_t
 	return end;
 }
 
+/* Pages that so many bytes need. */
+static inline uint64_t hs_pages(size_t size)
+{
+	return (size + HSPAN_PAGE_SIZE - 1) >> HSPAN_PAGE_SHIFT;
+}
+
 static inline size_t hs_large_size(uint32_t page)
 {
 	return hs_load(&hs_plane0(page)[HS_LARGE_SIZE_WORD]);
