@@ -147,6 +147,12 @@ void hs_collector_assist(struct hs_marker *m, uint64_t words)
 	hs_team_leave();
 }
 
+/* Does somebody wait for the cycle under way?  Then it is not to rest. */
+static bool is_awaited(void)
+{
+	return hs_load(&gc.wanted) > hs_load(&gc.done);
+}
+
 /* Mark what there is, keep the pacer informed, and take no more CPU than is due. */
 static void mark_all(struct hs_marker *m)
 {
@@ -162,7 +168,8 @@ static void mark_all(struct hs_marker *m)
 		cpu = now;
 		if (!m->member)
 			hs_pacer_look_at_cap();
-		hs_share_look(&m->share, hs_team_size());
+		if (!is_awaited())
+			hs_share_look(&m->share, hs_team_size());
 	} while (!over);
 }
 
