@@ -51,6 +51,37 @@ static void explicit_keeps_and_frees(void **state)
 	assert_true(read_stats().heap_idle + (4 << 20) >= read_stats().heap_sys);
 }
 
+/* With low bits set, as programs tag them; one leads behind what was asked for. */
+static NOINLINE void make_odd(void *arg)
+{
+	static const size_t at[] = { 1, 65541, 150003, 199999, 200503 };
+	char **holder = hspan_alloc(sizeof(at));
+	hidden_t *h = arg;
+
+	must(holder);
+	hspan_store(&root[0], holder);
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		char *p = hspan_alloc(200000);
+
+		must(p);
+		h[i] = hide(p);
+		hspan_store(&holder[i], p + at[i]);
+	}
+}
+
+static void odd_pointers(void **state)
+{
+	hidden_t h[5];
+
+	(void)state;
+	elsewhere(make_odd, h);
+	hspan_gc();
+	assert_int_equal(count_alive(h, ARRAY_SIZE(h)), ARRAY_SIZE(h));
+	hspan_store(&root[0], NULL);
+	hspan_gc();
+	assert_int_equal(count_alive(h, ARRAY_SIZE(h)), 0);
+}
+
 /* "Garbage at the time of the call is free when it returns." */
 static NOINLINE void make_garbage(void *arg)
 {
@@ -329,6 +360,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(explicit_keeps_and_frees),
+		cmocka_unit_test(odd_pointers),
 		cmocka_unit_test(one_call_is_enough),
 		cmocka_unit_test(rings_die),
 		cmocka_unit_test(from_many_threads_at_once),

@@ -46,7 +46,7 @@ const struct hs_scanner *hs_mark_scanner(void)
 static void found(struct hs_marker *m, const uintptr_t *words, size_t n)
 {
 	if (m->spans)
-		hs_spans_see(m, words, n);
+		hs_spans_see_found(m, words, n);
 	else
 		for (size_t i = 0; i < n; i++)
 			grey(m, words[i] & ~(uintptr_t)7);

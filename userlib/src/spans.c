@@ -70,7 +70,8 @@ static bool is_sparse(const struct hs_marker *m, size_t n)
 	return !s->scan.count && !s->count && n + (m->chunk ? m->chunk->count : 0) <= FEW;
 }
 
-void hs_spans_see(struct hs_marker *m, const uintptr_t *words, size_t n)
+/* Of a word only the bits in @keep become a grey one: see work.h. */
+static void see_words(struct hs_marker *m, const uintptr_t *words, size_t n, uintptr_t keep)
 {
 	uint64_t slot[BATCH + HS_SLOTS_SLACK], away[BATCH + HS_SLOTS_SLACK];
 	uintptr_t other[BATCH + HS_SLOTS_SLACK];
@@ -78,7 +79,7 @@ void hs_spans_see(struct hs_marker *m, const uintptr_t *words, size_t n)
 
 	if (is_sparse(m, n)) {
 		for (size_t i = 0; i < n; i++)
-			hs_chunk_put(&m->chunk, words[i]);
+			hs_chunk_put(&m->chunk, words[i] & keep);
 		return;
 	}
 	for (size_t done = 0; done < n; done += BATCH) {
@@ -91,8 +92,20 @@ void hs_spans_see(struct hs_marker *m, const uintptr_t *words, size_t n)
 		see(s, slot, found.slots);
 		hs_shards_send(s, away, found.aways);
 		for (unsigned int i = 0; i < found.others; i++)
-			hs_chunk_put(&m->chunk, other[i]);
+			hs_chunk_put(&m->chunk, other[i] & keep);
 	}
+}
+
+/* What comes off the work list has its tags. */
+void hs_spans_see(struct hs_marker *m, const uintptr_t *words, size_t n)
+{
+	see_words(m, words, n, UINTPTR_MAX);
+}
+
+/* What an object holds may be odd: that is no tag. */
+void hs_spans_see_found(struct hs_marker *m, const uintptr_t *words, size_t n)
+{
+	see_words(m, words, n, ~(uintptr_t)7);
 }
 
 /* Visiting ----------------------------------------------------------------- */
@@ -204,7 +217,7 @@ bool hs_spans_visit(struct hs_marker *m)
 					       hs_bit_words(v->span_class), s->found);
 
 		m->words += v->count * size / 8;
-		hs_spans_see(m, s->found, n);
+		hs_spans_see_found(m, s->found, n);
 	} while (settle(m, v->page, v)); /* it may have pointed to others of its span */
 	hs_pages_remove(&s->scan, v->page);
 	s->local = m->objects - before > first;

@@ -19,6 +19,9 @@ struct hs_spans *hs_spans_of(unsigned int member);
  */
 void hs_spans_see(struct hs_marker *m, const uintptr_t *words, size_t n);
 
+/* The same for words as an object holds them, which may be odd. */
+void hs_spans_see_found(struct hs_marker *m, const uintptr_t *words, size_t n);
+
 /* Visit a span that may hold pointers; false when there is none, and nothing is kept from others. */
 bool hs_spans_visit(struct hs_marker *m);
 
