@@ -331,6 +331,8 @@ static void mark(struct hs_cycle *c)
 	if (hs.config.debug & HSPAN_DEBUG_CHECKMARK)
 		hs_checkmark();
 	hs_profile_marked();
+	if (hs.hooks)
+		hs.hooks->end();
 	c->heap_after = hs_pacer_heap();
 	c->black = c->heap_after > c->heap_before ? c->heap_after - c->heap_before : 0;
 	hs_set(&hs.marking, false);
@@ -409,6 +411,27 @@ static void sweep(bool flush)
 	hs_pacer_look_at_cap();
 }
 
+static void mark_and_sweep(struct hs_cycle *c, bool idle)
+{
+	HS_PROBE1(gc__start, gc.started);
+	hs_pacer_begin();
+	mark(c);
+	c->end = hs_now();
+	hs_timed(HS_TIMED_MARK, c->end - c->start);
+	move_sweepgen();
+	hs_pacer_cycle_done(c->marked, c->black, c->heap_after);
+	hs_futex_wake(&gc.finished, INT_MAX); /* who waited for that may go on */
+	sweep(c->forced || idle);
+	hs_add(&gc.mark_ns, c->end - c->start);
+	hs_add(&gc.num_forced, c->forced);
+	raise_u64(&gc.cycle_max_ns, hs_now() - c->start);
+	hs_timed(HS_TIMED_CYCLE, hs_now() - c->start);
+	if (hs_traces(HSPAN_TRACE_GC))
+		hs_trace_gc(c);
+	if (hs_traces(HSPAN_TRACE_PACER))
+		hs_pacer_trace();
+}
+
 /* @idle: nobody waits, but spans that threads hold are better given back. */
 static void cycle(bool idle)
 {
@@ -418,23 +441,8 @@ static void cycle(bool idle)
 	__atomic_store_n(&gc.busy, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&gc.requested, 0, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&gc.started, 1, __ATOMIC_SEQ_CST);
-	HS_PROBE1(gc__start, gc.started);
-	hs_pacer_begin();
-	mark(&c);
-	c.end = hs_now();
-	hs_timed(HS_TIMED_MARK, c.end - c.start);
-	move_sweepgen();
-	hs_pacer_cycle_done(c.marked, c.black, c.heap_after);
-	hs_futex_wake(&gc.finished, INT_MAX); /* who waited for that may go on */
-	sweep(c.forced || idle);
-	hs_add(&gc.mark_ns, c.end - c.start);
-	hs_add(&gc.num_forced, c.forced);
-	raise_u64(&gc.cycle_max_ns, hs_now() - c.start);
-	hs_timed(HS_TIMED_CYCLE, hs_now() - c.start);
-	if (hs_traces(HSPAN_TRACE_GC))
-		hs_trace_gc(&c);
-	if (hs_traces(HSPAN_TRACE_PACER))
-		hs_pacer_trace();
+	if (!hs.hooks || hs.hooks->begin())
+		mark_and_sweep(&c, idle);
 	__atomic_store_n(&gc.busy, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&gc.done, gc.started, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&gc.finished, 1, __ATOMIC_SEQ_CST);

@@ -341,7 +341,10 @@ static struct sigaction old_action; /* the program's, for when the heap is gone 
 int hs_handshake_init(void)
 {
 	struct sigaction sa = { .sa_sigaction = on_signal,
-				.sa_flags = SA_SIGINFO | SA_RESTART | (HS_TSAN ? 0 : SA_ONSTACK) };
+				.sa_flags = SA_SIGINFO | SA_RESTART };
+
+	if (hs_handlers_have_a_stack())
+		sa.sa_flags |= SA_ONSTACK;
 
 	sigemptyset(&sa.sa_mask);
 	memset(&request.max_ns, 0, sizeof(request) - offsetof(typeof(request), max_ns));

@@ -267,6 +267,39 @@ struct hs_config {
 	size_t min_heap;
 };
 
+struct hs_marker;
+struct hs_object;
+
+/**
+ * struct hs_hooks - what a library built on this one adds to collections of an image
+ * @begin: before anything of a cycle; false when there may be none now
+ * @freeze: before threads are stopped; what @mark_roots and @mark_more look at does
+ *	not change from here on
+ * @settled: all are stopped; false when they must go on and be stopped again
+ * @thaw: they go on
+ * @mark_roots: add what the heap does not know of; may make the marker do without spans
+ * @mark_more: all that is reachable is marked: mark what else is to live
+ * @scan: an object is marked; true when it need not be scanned word by word
+ * @end: marking is over, and the sweep has not begun; called when @begin said yes
+ * @stop_ns: what can be marked in this time is marked with threads stopped
+ * @on_thread_stack: handlers run on the threads' own stacks, with no other for them
+ *
+ * All are called by the collector's thread, or in the child, or there with everyone
+ * stopped (@mark_roots, @mark_more, @scan, which take no lock and call no malloc()).
+ */
+struct hs_hooks {
+	bool (*begin)(void);
+	void (*freeze)(void);
+	bool (*settled)(void);
+	void (*thaw)(void);
+	void (*mark_roots)(struct hs_marker *m);
+	void (*mark_more)(struct hs_marker *m);
+	bool (*scan)(struct hs_marker *m, const struct hs_object *o);
+	void (*end)(void);
+	uint64_t stop_ns;
+	bool on_thread_stack;
+};
+
 /**
  * struct hs_heap - the one heap
  * @base, @size: range of the data, copied from @space for the hot paths
@@ -274,6 +307,7 @@ struct hs_config {
  * @layout_used: plane 1 has ever been written to: clear it for new runs
  * @marking: from before BARRIER to the end of marking: stores must shade
  * @black_gen: threads that join allocate black in this generation (or 0)
+ * @hooks: NULL, or set before the heap is made
  * @threads_lock: protects @threads, @nr_threads, and who may start a handshake
  */
 struct hs_heap {
@@ -287,6 +321,7 @@ struct hs_heap {
 	bool forked;
 	uint32_t black_gen;
 	const struct hs_backend *backend;
+	const struct hs_hooks *hooks;
 	struct hs_space space;
 	struct hs_config config;
 	int ready; /* 0 none, 1 ready; acquire */
@@ -301,6 +336,12 @@ extern struct hs_heap hs;
 /* stack.c */
 uintptr_t hs_stack_floor(const struct hs_thread *t, uintptr_t sp);
 int hs_stack_switch(const uintptr_t *saved, size_t n, struct hspan_stack *to);
+
+/* ThreadSanitizer has its own idea of signals. */
+static inline bool hs_handlers_have_a_stack(void)
+{
+	return !HS_TSAN && !(hs.hooks && hs.hooks->on_thread_stack);
+}
 
 #define HS_SCRUB_BYTES (16u << 10)
 
@@ -429,7 +470,6 @@ uint64_t hs_collector_born(void);
 void hs_collector_stop(void);
 void hs_collector_request(void);
 bool hs_collector_marks(void);
-struct hs_marker;
 void hs_collector_drain(struct hs_marker *m);
 void hs_collector_assist(struct hs_marker *m, uint64_t words);
 void hs_collect(void);
@@ -447,7 +487,6 @@ void hs_sweep_reset(void);
 void hs_unmark_all(void);
 
 /* snapshot.c */
-struct hs_marker;
 void hs_snapshot_mark(struct hs_marker *m);
 void hs_snapshot_reset(void);
 void hs_snapshot_stats(struct hspan_stats *stats);

@@ -79,6 +79,11 @@ static void scan_large(struct hs_marker *m, const struct hs_object *o, uintptr_t
 	scan(m, o, from, left);
 }
 
+static bool has_own_scan(struct hs_marker *m, const struct hs_object *o)
+{
+	return unlikely(hs.hooks) && hs.hooks->scan(m, o);
+}
+
 static void blacken(struct hs_marker *m, const struct hs_pending *p)
 {
 	const struct hs_object *o = &p->o;
@@ -92,12 +97,12 @@ static void blacken(struct hs_marker *m, const struct hs_pending *p)
 	m->objects++;
 	if (unlikely(o->span_class < 2)) {
 		m->bytes += (hs_large_size(o->page) + HSPAN_PAGE_SIZE - 1) & ~(HSPAN_PAGE_SIZE - 1);
-		if (!o->span_class)
+		if (!o->span_class && !has_own_scan(m, o))
 			scan_large(m, o, o->base);
 		return;
 	}
 	m->bytes += hspan_class_size[o->span_class >> 1];
-	if (!(o->span_class & 1))
+	if (!(o->span_class & 1) && !has_own_scan(m, o))
 		scan(m, o, o->base, hspan_class_size[o->span_class >> 1]);
 }
 

@@ -25,6 +25,9 @@
  * locks: it calls nothing of libc that takes one, and no atfork handler has run.
  * A thread of ours that is stopped holds no lock of ours (internal.h).
  *
+ * A library built on this one adds to what is marked by its hooks (internal.h), and
+ * may have small heaps marked with threads stopped, which is cheaper for them.
+ *
  * When there is no child, or it ends otherwise than by saying that it is done
  * (it may be killed at any time), the heap itself is marked instead with every
  * thread stopped.  Half a child's marks are no use, for what it had seen is
@@ -43,6 +46,9 @@
 #include "spans.h"
 #include "stack.h"
 
+#define OBJECT_NS 50 /* marking one takes, until it is known better */
+#define UNSETTLED_US 500 /* how long threads go on before they are stopped again */
+
 /**
  * struct report - what the child leaves, in a page both have
  * @done: it marked everything; set last
@@ -58,6 +64,7 @@ struct report {
 static struct {
 	struct report *report;
 	uint64_t taken, failed, longest_ns, cpu_ns;
+	uint64_t objects, object_ns; /* of the last marking, and of the last done here */
 } snapshot;
 
 static void mark_everything(struct hs_marker *m)
@@ -66,8 +73,37 @@ static void mark_everything(struct hs_marker *m)
 		hs_scan_thread(t);
 	hs_roots_scan();
 	hs_stacks_scan();
+	if (hs.hooks)
+		hs.hooks->mark_roots(m);
 	while (!hs_mark_drain(m, 0))
 		;
+	if (hs.hooks)
+		hs.hooks->mark_more(m);
+}
+
+/* Stop every thread. */
+static void stop(void)
+{
+	if (!hs.hooks) {
+		hs_handshake(HS_SNAPSHOT);
+		return;
+	}
+	for (;;) {
+		hs.hooks->freeze();
+		hs_handshake(HS_SNAPSHOT);
+		if (hs.hooks->settled())
+			return;
+		hs_handshake_resume();
+		hs.hooks->thaw();
+		usleep(UNSETTLED_US);
+	}
+}
+
+static void resume(void)
+{
+	hs_handshake_resume();
+	if (hs.hooks)
+		hs.hooks->thaw();
 }
 
 static void close_files(void)
@@ -137,10 +173,13 @@ static void account(uint64_t stopped_at)
 /* With every thread stopped; they go on when this returns. */
 static void mark_stopped(struct hs_marker *m, uint64_t stopped_at)
 {
-	hs_add(&snapshot.failed, 1);
+	uint64_t cpu = hs_cpu_now();
+
 	mark_everything(m);
+	if (m->objects)
+		snapshot.object_ns = (hs_cpu_now() - cpu) / m->objects + 1;
 	account(stopped_at);
-	hs_handshake_resume();
+	resume();
 	hs_spans_forget();
 }
 
@@ -149,11 +188,53 @@ static void start_again(struct hs_marker *m)
 {
 	uint64_t start = hs_now();
 
-	hs_handshake(HS_SNAPSHOT);
+	hs_add(&snapshot.failed, 1);
+	stop();
 	hs_unmark_all();
 	for (struct hs_thread *t = hs.threads; t; t = t->next)
 		hs_cache_blacken(t, hs.black_gen);
 	mark_stopped(m, start);
+}
+
+/*
+ * A heap that is marked in no more time than copying it takes is marked as it is:
+ * that is cheaper, and no store has to copy a page.
+ */
+static bool is_small(void)
+{
+	uint64_t object_ns = snapshot.object_ns ? snapshot.object_ns : OBJECT_NS;
+
+	return hs.hooks && snapshot.objects * object_ns < hs.hooks->stop_ns;
+}
+
+static void mark_an_image(struct hs_marker *m, uint64_t start)
+{
+	pid_t child = -1;
+
+	hs_add(&snapshot.taken, 1);
+	if (prepare()) {
+		hs_stacks_lock(); /* not left to the child by a thread it does not have */
+		child = copy_process();
+		hs_stacks_unlock();
+	}
+	if (!child)
+		mark_image(m);
+	if (child < 0) {
+		hs_add(&snapshot.failed, 1);
+		mark_stopped(m, start);
+	} else {
+		account(start);
+		resume();
+		hs_work_reset(); /* the child has it */
+		if (reap(child)) {
+			m->bytes = snapshot.report->bytes;
+			m->objects = snapshot.report->objects;
+			hs_pacer_roots(snapshot.report->roots);
+			hs_add(&snapshot.cpu_ns, snapshot.report->cpu_ns);
+		} else {
+			start_again(m);
+		}
+	}
 }
 
 /* Called by the collector in place of SCAN and all that follows it. */
@@ -161,32 +242,13 @@ void hs_snapshot_mark(struct hs_marker *collector)
 {
 	struct hs_marker m = { .spans = collector->spans };
 	uint64_t start = hs_now();
-	pid_t child = -1;
 
-	hs_add(&snapshot.taken, 1);
-	hs_handshake(HS_SNAPSHOT);
-	if (prepare()) {
-		hs_stacks_lock(); /* not left to the child by a thread it does not have */
-		child = copy_process();
-		hs_stacks_unlock();
-	}
-	if (!child)
-		mark_image(&m);
-	if (child < 0) {
+	stop();
+	if (is_small())
 		mark_stopped(&m, start);
-	} else {
-		account(start);
-		hs_handshake_resume();
-		hs_work_reset(); /* the child has it */
-		if (reap(child)) {
-			m.bytes = snapshot.report->bytes;
-			m.objects = snapshot.report->objects;
-			hs_pacer_roots(snapshot.report->roots);
-			hs_add(&snapshot.cpu_ns, snapshot.report->cpu_ns);
-		} else {
-			start_again(&m);
-		}
-	}
+	else
+		mark_an_image(&m, start);
+	snapshot.objects = m.objects;
 	collector->bytes += m.bytes;
 	collector->objects += m.objects;
 }
@@ -197,6 +259,7 @@ void hs_snapshot_reset(void)
 		munmap(snapshot.report, sizeof(*snapshot.report));
 	snapshot.report = NULL;
 	snapshot.taken = snapshot.failed = snapshot.longest_ns = snapshot.cpu_ns = 0;
+	snapshot.objects = snapshot.object_ns = 0;
 }
 
 void hs_snapshot_stats(struct hspan_stats *stats)

@@ -61,6 +61,8 @@ static int give_altstack(struct hs_thread *t)
 {
 	stack_t old, new = { .ss_size = ALTSTACK_SIZE };
 
+	if (hs.hooks && hs.hooks->on_thread_stack)
+		return 0;
 	if (sigaltstack(NULL, &old) == 0 && !(old.ss_flags & SS_DISABLE))
 		return 0; /* the program's own will do */
 	t->altstack = hs_map(ALTSTACK_SIZE);
