@@ -104,6 +104,8 @@ install: lib
 	$(INSTALL) -m 755 $(O)/userlib/libhugespan-malloc.so $(DESTDIR)$(LIBDIR)/
 	[ ! -e $(O)/userlib/libhugespan-prof.so.0 ] || $(INSTALL) -m 755 \
 		$(O)/userlib/libhugespan-prof.so.0 $(DESTDIR)$(LIBDIR)/
+	[ ! -f $(O)/userlib/gc/libgc.so.1 ] || $(INSTALL) -D -m 755 \
+		$(O)/userlib/gc/libgc.so.1 $(DESTDIR)$(LIBDIR)/hugespan/libgc.so.1
 	$(INSTALL) -m 644 userlib/include/hugespan.h userlib/include/hugespan-inline.h \
 		$(DESTDIR)$(INCLUDEDIR)/
 	$(INSTALL) -D -m 644 uapi/linux/hugespan.h \
@@ -145,6 +147,8 @@ uninstall:
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.so.0 $(DESTDIR)$(LIBDIR)/libhugespan.so
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan.a $(DESTDIR)$(LIBDIR)/libhugespan-malloc.so
 	$(RM) $(DESTDIR)$(LIBDIR)/libhugespan-prof.so.0
+	$(RM) $(DESTDIR)$(LIBDIR)/hugespan/libgc.so.1
+	[ ! -d $(DESTDIR)$(LIBDIR)/hugespan ] || rmdir $(DESTDIR)$(LIBDIR)/hugespan
 	$(RM) $(DESTDIR)$(LIBDIR)/pkgconfig/hugespan.pc
 	$(RM) $(DESTDIR)$(INCLUDEDIR)/hugespan.h $(DESTDIR)$(INCLUDEDIR)/hugespan-inline.h
 	$(RM) $(DESTDIR)$(INCLUDEDIR)/linux/hugespan.h
