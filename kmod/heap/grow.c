@@ -385,8 +385,8 @@ static bool hspan_release_begin(struct hspan_heap *heap, u32 *index)
 		__clear_bit(*index, heap->free);
 		__set_bit(*index, heap->busy);
 		WRITE_ONCE(heap->nr_free, heap->nr_free - 1);
-		hspan_fit_set(&heap->fit, *index, 0);
 		WRITE_ONCE(hspan_block(heap, *index)->held, false);
+		hspan_fit_set(&heap->fit, *index, 0);
 		hspan_control_blocks(heap);
 	}
 	spin_unlock(&heap->lock);
@@ -397,6 +397,7 @@ static bool hspan_release_begin(struct hspan_heap *heap, u32 *index)
 static void hspan_release_end(struct hspan_heap *heap, u32 index)
 {
 	spin_lock(&heap->lock);
+	hspan_block(heap, index)->avoided = false;
 	bitmap_zero(hspan_block(heap, index)->dirty, HSPAN_BLOCK_PAGES);
 	__clear_bit(index, heap->busy);
 	__clear_bit(index, heap->taken);
@@ -430,7 +431,7 @@ static void hspan_release_undo(struct hspan_heap *heap, u32 index)
 	__clear_bit(index, heap->busy);
 	__set_bit(index, heap->free);
 	WRITE_ONCE(heap->nr_free, heap->nr_free + 1);
-	hspan_fit_set(&heap->fit, index, HSPAN_BLOCK_PAGES);
+	hspan_fit_set(&heap->fit, index, hspan_block_offer(block));
 	hspan_control_blocks(heap);
 	spin_unlock(&heap->lock);
 }
@@ -449,6 +450,14 @@ u64 hspan_heap_try_release(struct hspan_heap *heap, u64 max)
 		n++;
 	}
 	return n;
+}
+
+void hspan_heap_used(struct hspan_heap *heap, unsigned long *blocks)
+{
+	spin_lock(&heap->lock);
+	memcpy(blocks, heap->busy,
+	       BITS_TO_LONGS(heap->nr_blocks) * sizeof(*blocks));
+	spin_unlock(&heap->lock);
 }
 
 u32 hspan_heap_nr_free(const struct hspan_heap *heap)

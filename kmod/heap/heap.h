@@ -171,6 +171,23 @@ u64 hspan_heap_release(struct hspan_heap *heap, u64 max);
  */
 u64 hspan_heap_try_release(struct hspan_heap *heap, u64 max);
 
+/*
+ * One bit of @blocks for each block that has a span; and for some that are on
+ * their way to or from the source.
+ */
+void hspan_heap_used(struct hspan_heap *heap, unsigned long *blocks);
+
+/*
+ * Take pages for new spans from the blocks of @blocks, one bit each, only where
+ * neither another block nor a new one will do; from then on, or with NULL, all are
+ * alike again.  Spans that exist are handed out as ever.  One such call at a
+ * time.  Sleeps.
+ */
+void hspan_heap_avoid(struct hspan_heap *heap, const unsigned long *blocks);
+
+/* The one block is like others again. */
+void hspan_heap_avoid_not(struct hspan_heap *heap, u32 block);
+
 /* Blocks with no span in them, at some moment. */
 u32 hspan_heap_nr_free(const struct hspan_heap *heap);
 

@@ -226,7 +226,7 @@ static void hspan_verify_block(struct hspan_check *check,
 		    "block %u: longest run %u, not %u", block->index, longest,
 		    block->longest);
 	hspan_check(check, hspan_fit_get(&check->heap->fit, block->index) ==
-		    (block->held ? longest : 0),
+		    hspan_block_offer(block),
 		    "block %u: found by a run of %u", block->index,
 		    hspan_fit_get(&check->heap->fit, block->index));
 }

@@ -68,6 +68,7 @@ struct hspan_sdesc {
  * @nused: pages in spans (heap lock)
  * @longest: pages in its longest free run (heap lock)
  * @held: backed by memory (heap lock)
+ * @avoided: to be taken from only if nothing else will do (heap lock)
  * @used: one bit a page: in a span (heap lock)
  * @dirty: one bit a page: handed out since it was last zero (heap lock)
  *
@@ -81,6 +82,7 @@ struct hspan_block {
 	u16 nused;
 	u16 longest;
 	bool held;
+	bool avoided;
 	DECLARE_BITMAP(used, HSPAN_BLOCK_PAGES);
 	DECLARE_BITMAP(dirty, HSPAN_BLOCK_PAGES);
 };
@@ -192,6 +194,7 @@ struct hspan_cpu_cache {
  * @blocks: all blocks ever used; entries appear once, by release store
  * @lock: the page heap's, protects all that follows
  * @cycling: a cycle is being started
+ * @avoiding: blocks may be avoided
  * @control: the page shown to clients, or NULL; set once.  @nr_unswept in it
  *	is written without @lock, see hspan_control_unswept().
  * @limit: most blocks to hold
@@ -207,7 +210,7 @@ struct hspan_cpu_cache {
  * @taken: one bit a block: backed, or on the way to or from that
  * @busy: one bit a block: has spans, or on the way; clear = may be reserved
  * @free: one bit a block: backed, no span; = @taken and not @busy
- * @fit: the blocks held, by their longest free run
+ * @fit: the blocks held and not avoided, by their longest free run
  * @central: central lists by span class, each with its own lock
  */
 struct hspan_heap {
@@ -224,6 +227,7 @@ struct hspan_heap {
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	bool cycling;
+	bool avoiding;
 	struct hspan_control *control;
 	u64 limit;
 	u32 nr_held;
@@ -253,6 +257,12 @@ static inline struct hspan_block *hspan_block(struct hspan_heap *heap,
 					      u32 index)
 {
 	return smp_load_acquire(&heap->blocks[index]);
+}
+
+/* Its longest run, for those who look for pages. */
+static inline u32 hspan_block_offer(const struct hspan_block *block)
+{
+	return block->held && !block->avoided ? block->longest : 0;
 }
 
 /* @page is one of @block. */

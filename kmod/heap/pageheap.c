@@ -16,7 +16,7 @@ static void hspan_block_set_longest(struct hspan_heap *heap,
 {
 	lockdep_assert_held(&heap->lock);
 	block->longest = longest;
-	hspan_fit_set(&heap->fit, block->index, longest);
+	hspan_fit_set(&heap->fit, block->index, hspan_block_offer(block));
 }
 
 static void hspan_block_set_free(struct hspan_heap *heap,
@@ -137,6 +137,45 @@ static u32 hspan_pages_take_many(struct hspan_heap *heap, u32 npages,
 	return n;
 }
 
+static void hspan_block_set_avoided(struct hspan_heap *heap, u32 index,
+				    bool avoided)
+{
+	struct hspan_block *block = hspan_block(heap, index);
+
+	if (!block)
+		return;
+	spin_lock(&heap->lock);
+	block->avoided = avoided && block->held;
+	hspan_fit_set(&heap->fit, index, hspan_block_offer(block));
+	spin_unlock(&heap->lock);
+}
+
+void hspan_heap_avoid(struct hspan_heap *heap, const unsigned long *blocks)
+{
+	u32 i;
+
+	WRITE_ONCE(heap->avoiding, blocks);
+	for (i = 0; i < heap->nr_blocks; i++) {
+		hspan_block_set_avoided(heap, i, blocks && test_bit(i, blocks));
+		cond_resched();
+	}
+}
+
+void hspan_heap_avoid_not(struct hspan_heap *heap, u32 block)
+{
+	hspan_block_set_avoided(heap, block, false);
+}
+
+/* There is nothing else: take one from what is avoided after all. */
+static u32 hspan_pages_take_avoided(struct hspan_heap *heap, u32 npages,
+				    struct hspan_span *span)
+{
+	if (!READ_ONCE(heap->avoiding))
+		return 0;
+	hspan_heap_avoid(heap, NULL);
+	return hspan_pages_take_many(heap, npages, span, 1);
+}
+
 /* The pages are ours; @entry 0 ends a span, another begins one. */
 static void hspan_page_map_set(struct hspan_heap *heap, u32 page, u32 npages,
 			       u32 entry)
@@ -196,9 +235,9 @@ int hspan_pageheap_get(struct hspan_heap *heap, u32 holder, u32 span_class,
 			err = hspan_grow_small(heap, npages, spans);
 		else
 			err = hspan_grow_large(heap, npages, spans);
-		if (err)
+		n = err ? hspan_pages_take_avoided(heap, npages, spans) : 1;
+		if (!n)
 			return err;
-		n = 1;
 	}
 	for (i = 0; i < n; i++)
 		hspan_span_make(heap, holder, span_class, npages, &spans[i]);

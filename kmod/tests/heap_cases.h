@@ -452,6 +452,28 @@ static void ht_case_large_growth_fails(struct ht_fixture *f)
 	ht_verify(f);
 }
 
+/* Taken from only if nothing else will do; a new block is better. */
+static void ht_case_avoided_blocks(struct ht_fixture *f)
+{
+	unsigned long blocks[BITS_TO_LONGS(HT_BLOCKS)] = { 3 };
+	u32 first = ht_get(f, HT_LARGE, 100).page;
+	u32 nr_held = f->control.blocks_held;
+
+	HT_ASSERT(f, !first && nr_held == 1);
+	hspan_heap_avoid(f->heap, blocks);
+	ht_verify(f);
+	HT_ASSERT(f, ht_get(f, HT_LARGE, 100).page == HSPAN_BLOCK_PAGES);
+	HT_ASSERT(f, ht_get(f, HT_LARGE, 156).page == HSPAN_BLOCK_PAGES + 100);
+	hspan_heap_set_limit(f->heap, 2);
+	HT_ASSERT(f, ht_get(f, HT_LARGE, 50).page == 100);
+	ht_verify(f);
+	hspan_heap_avoid(f->heap, blocks);
+	hspan_heap_avoid_not(f->heap, 0);
+	HT_ASSERT(f, ht_get(f, HT_LARGE, 50).page == 150);
+	hspan_heap_avoid(f->heap, NULL);
+	ht_verify(f);
+}
+
 static void ht_case_drop_holder(struct ht_fixture *f)
 {
 	struct hspan_span mine = ht_get(f, HT_CLASS, 0), theirs[5], span;
@@ -636,6 +658,7 @@ static void ht_case_slots_and_classes(struct ht_fixture *f)
 	X(limit_moves_free_blocks)		\
 	X(small_growth_fails)			\
 	X(large_growth_fails)			\
+	X(avoided_blocks)			\
 	X(drop_holder)				\
 	X(drop_after_cycles)			\
 	X(sweep_sees_each_once)			\
