@@ -79,8 +79,16 @@ static const struct inode_operations hspan_inode_ops = {
 	.setattr = hspan_setattr,
 };
 
-/* An inode of its own, so that unmapping reaches just this arena's VMAs. */
-static struct inode *hspan_inode_create(u64 size, umode_t mode)
+/**
+ * hspan_inode_create() - an inode for an arena or a snapshot
+ * @size: bytes that can be mapped
+ * @mode: permission bits
+ *
+ * Each has one of its own, so that unmapping reaches just its VMAs.
+ *
+ * Return: the inode, for hspan_inode_put(), or an ERR_PTR.
+ */
+struct inode *hspan_inode_create(u64 size, umode_t mode)
 {
 	struct inode *inode;
 	int err;
@@ -102,7 +110,7 @@ static struct inode *hspan_inode_create(u64 size, umode_t mode)
 	return inode;
 }
 
-static void hspan_inode_put(struct inode *inode)
+void hspan_inode_put(struct inode *inode)
 {
 	iput(inode);
 	simple_release_fs(&hspan_mnt, &hspan_mnt_count);
@@ -212,6 +220,8 @@ struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 	arena->base = args->base;
 	arena->nr_blocks = args->size >> HSPAN_BLOCK_SHIFT;
 	arena->flags = args->flags;
+	arena->snapshot_budget = ULONG_MAX;
+	init_rwsem(&arena->gate);
 	memcpy(arena->name, args->name, sizeof(arena->name));
 	arena->pool = pool;
 	xa_init_flags(&arena->side, XA_FLAGS_ACCOUNT);
@@ -427,12 +437,33 @@ static void hspan_client_destroy(struct hspan_client *client)
 }
 
 /**
- * hspan_client_open() - a file that is a new client of an arena
- * @arena: the caller holds a reference, and keeps it
- * @flags: O_CLOEXEC or 0
+ * hspan_file_open() - a file of an inode of ours
+ * @inode: the caller keeps his reference
+ * @flags: as for open()
+ * @fops: what it can do
  *
  * alloc_file_pseudo() takes over a reference to the inode, and the last fput()
  * drops one to the module that nobody has taken.
+ */
+struct file *hspan_file_open(struct inode *inode, unsigned int flags,
+			     const struct file_operations *fops)
+{
+	struct file *file;
+
+	__module_get(THIS_MODULE);	/* our caller came through a file */
+	ihold(inode);
+	file = alloc_file_pseudo(inode, hspan_mnt, "hugespan", flags, fops);
+	if (IS_ERR(file)) {
+		iput(inode);
+		module_put(THIS_MODULE);
+	}
+	return file;
+}
+
+/**
+ * hspan_client_open() - a file that is a new client of an arena
+ * @arena: the caller holds a reference, and keeps it
+ * @flags: O_CLOEXEC or 0
  */
 struct file *hspan_client_open(struct hspan_arena *arena, unsigned int flags)
 {
@@ -442,17 +473,11 @@ struct file *hspan_client_open(struct hspan_arena *arena, unsigned int flags)
 	client = hspan_client_create(arena);
 	if (IS_ERR(client))
 		return ERR_CAST(client);
-	__module_get(THIS_MODULE);	/* our caller came through a file */
-	ihold(arena->inode);
-	file = alloc_file_pseudo(arena->inode, hspan_mnt, "hugespan",
-				 O_RDWR | flags, &hspan_arena_fops);
-	if (IS_ERR(file)) {
-		iput(arena->inode);
-		module_put(THIS_MODULE);
+	file = hspan_file_open(arena->inode, O_RDWR | flags, &hspan_arena_fops);
+	if (IS_ERR(file))
 		hspan_client_destroy(client);
-		return file;
-	}
-	file->private_data = client;
+	else
+		file->private_data = client;
 	return file;
 }
 

@@ -70,6 +70,55 @@ static ssize_t pressed_show(struct kobject *kobj, struct kobj_attribute *attr,
 }
 static struct kobj_attribute pressed_attr = __ATTR_RO(pressed);
 
+static ssize_t snapshot_budget_show(struct kobject *kobj,
+				    struct kobj_attribute *attr, char *buf)
+{
+	unsigned long blocks = READ_ONCE(hspan_kobj_arena(kobj)->snapshot_budget);
+
+	if (blocks == ULONG_MAX)
+		return sysfs_emit(buf, "max\n");
+	return sysfs_emit(buf, "%lu\n", blocks);
+}
+
+static ssize_t snapshot_budget_store(struct kobject *kobj,
+				     struct kobj_attribute *attr,
+				     const char *buf, size_t count)
+{
+	unsigned long blocks = ULONG_MAX;
+	int err;
+
+	if (!sysfs_streq(buf, "max")) {
+		err = kstrtoul(buf, 0, &blocks);
+		if (err)
+			return err;
+	}
+	WRITE_ONCE(hspan_kobj_arena(kobj)->snapshot_budget, blocks);
+	return count;
+}
+static struct kobj_attribute snapshot_budget_attr = __ATTR_RW(snapshot_budget);
+
+/* A counter of the arena's snapshots as a read-only attribute. */
+#define HSPAN_SNAPSHOT_ATTR(_name, _field)				\
+static ssize_t _name##_show(struct kobject *kobj,			\
+			    struct kobj_attribute *attr, char *buf)	\
+{									\
+	return sysfs_emit(buf, "%ld\n",					\
+		atomic_long_read(&hspan_kobj_arena(kobj)->_field));	\
+}									\
+static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
+
+HSPAN_SNAPSHOT_ATTR(snapshots, nr_snapshots);
+HSPAN_SNAPSHOT_ATTR(snapshots_broken, nr_broken);
+HSPAN_SNAPSHOT_ATTR(snapshot_copies, nr_copied);
+
+static ssize_t snapshot_gate_ns_show(struct kobject *kobj,
+				     struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  READ_ONCE(hspan_kobj_arena(kobj)->gate_ns));
+}
+static struct kobj_attribute snapshot_gate_ns_attr = __ATTR_RO(snapshot_gate_ns);
+
 /* A field of the arena's statistics as a read-only attribute. */
 #define HSPAN_STAT_ATTR(_name)						\
 static ssize_t _name##_show(struct kobject *kobj,			\
@@ -105,6 +154,11 @@ static struct attribute *hspan_arena_attrs[] = {
 	&base_attr.attr,
 	&limit_attr.attr,
 	&pressed_attr.attr,
+	&snapshot_budget_attr.attr,
+	&snapshots_attr.attr,
+	&snapshots_broken_attr.attr,
+	&snapshot_copies_attr.attr,
+	&snapshot_gate_ns_attr.attr,
 	&sweepgen_attr.attr,
 	&nr_unswept_attr.attr,
 	&blocks_held_attr.attr,

@@ -17,7 +17,8 @@ long hspan_cmd_device_info(struct hspan_call *call)
 
 	info->abi_version = HSPAN_ABI_VERSION;
 	info->nr_span_classes = HSPAN_NR_SPAN_CLASSES;
-	info->features = HSPAN_FEATURE_NAMED | HSPAN_FEATURE_DONTFORK;
+	info->features = HSPAN_FEATURE_NAMED | HSPAN_FEATURE_DONTFORK |
+			 HSPAN_FEATURE_SNAPSHOT;
 	info->pool_free = hspan_pool_nr_free(&hspan_pool, HSPAN_STOCK_FREE) +
 			  hspan_pool_nr_free(&hspan_pool, HSPAN_STOCK_RESERVE);
 	info->pool_zeroed = hspan_pool_nr_clean(&hspan_pool);
@@ -26,7 +27,7 @@ long hspan_cmd_device_info(struct hspan_call *call)
 
 static bool hspan_arena_args_ok(const struct hspan_arena_create *args)
 {
-	if ((args->flags & ~HSPAN_ARENA_DONTFORK) ||
+	if ((args->flags & ~(HSPAN_ARENA_DONTFORK | HSPAN_ARENA_SNAPSHOT)) ||
 	    (args->fd_flags & ~O_CLOEXEC) || args->reserved)
 		return false;
 	if (!args->size || args->size > HSPAN_ARENA_MAX ||

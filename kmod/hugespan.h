@@ -7,11 +7,14 @@
  * ------------------
  *
  *	VMA, fd table -> file -> client -> arena -> inode, heap, slots, pages
+ *	                   |  \             ^
+ *	                   |   +-> snapshot -> inode, slots
  *	                   |
  *	                   +-> module (one reference for every open file)
  *
- * A VMA keeps its file, a file its client, a client its arena.  So when an
- * arena is freed no mapping of it exists, and none can be made.  Page tables
+ * A VMA keeps its file, a file its client or snapshot, these their arena.  So
+ * when an arena is freed no mapping of it or of a snapshot exists, and none can
+ * be made.  Page tables
  * let go of pages before their VMA does of its file.  What is left are references
  * of pipes and devices, and memory failure, which takes the folio's lock.
  *
@@ -23,7 +26,9 @@
  *	the pool	on one list of one node (hspan_pool_node.lock);
  *	an arena	in hspan_arena.slots, which only the heap's block_get,
  *			block_put and block_try_put change, one at a time for a
- *			block; locked, or not yet mapped, when they do;
+ *			block; locked, or not yet mapped, when they do; and
+ *			hspan_snapshot_unshare(), with the folio locked;
+ *	a snapshot	in hspan_snapshot.slots, with its bit in .owned;
  *	stray.c		it was in use by someone else (a pipe, a device) when
  *			its arena gave it up; it is freed with the last user.
  *
@@ -47,11 +52,29 @@
  * everything.  Pages of the side regions live by the same rule with the xarray
  * in place of the slots, and its lock for taking references.
  *
+ * Snapshots
+ * ---------
+ *
+ * A folio that is in a snapshot's slot and not owned by it is the arena's, and
+ * shared: from the instant on, until the arena gets another or gives it up, which
+ * makes it the snapshot's, or the snapshot ends or loses it.  folio->mapping is
+ * the arena's all the time, as futexes are found by it.
+ *
+ * A shared folio cannot be written.  At the instant the gate is closed, so that no
+ * fault is under way, everything is unmapped, and a folio to which there still
+ * is a reference beside the owner's is copied instead of shared.  After it the
+ * arena maps it read-only, and page_mkwrite, which sees that nobody shares it,
+ * comes before the first writable mapping, or write reference.
+ *
+ * Slots of an arena that can have snapshots, and hspan_arena.snapshot, change only
+ * with the gate held; but for an empty slot that is filled.
+ *
  * Who pays
  * --------
  *
  * An arena's user (user.c) is charged, for as long as it exists, for: the arena
- * with all its tables, page map and notes when it is created, a block with
+ * with all its tables, page map and notes when it is created, a snapshot with its
+ * tables and each block it owns, a block with
  * its bits when the heap gets it, its descriptors when it gets it for the first
  * time, a page of bits that is touched where no block is, and a client; and
  * beyond its end for a stray block.
@@ -60,6 +83,7 @@
  * ------------------------
  *
  *	mmap_lock, VMA lock			core mm
+ *	 hspan_arena.gate			under reclaim only by trylock
  *	  folio lock, page lock			side pages by rising index
  *	    i_mmap_rwsem -> page table lock	core mm
  *	    hspan_arena.side (xa_lock)
@@ -71,6 +95,9 @@
  *	hspan_names_lock
  *	hspan_strays_lock
  *	hspan_users (xa_lock)
+ *
+ * Who has the gate may allocate, and so may who has a folio's lock.  Nobody waits
+ * for the gate with a reference to a folio, or with its lock.
  *
  * Spinlocks and xa_locks are leaves: nothing is taken and nothing sleeps under them.
  * Who reads an attribute of an arena keeps it from being removed, and takes the
@@ -91,6 +118,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
@@ -110,6 +138,8 @@
 #define HSPAN_NOTES_BLOCK	(HSPAN_BLOCK_PAGES * sizeof(__u32))
 
 struct dentry;
+struct hspan_call;
+struct hspan_snapshot;
 struct miscdevice;
 struct seq_file;
 struct user_namespace;
@@ -196,7 +226,7 @@ extern struct hspan_pool hspan_pool;
 
 int hspan_pool_init(struct hspan_pool *pool, unsigned long high);
 void hspan_pool_exit(struct hspan_pool *pool);
-struct folio *hspan_pool_take(struct hspan_pool *pool);
+struct folio *hspan_pool_take(struct hspan_pool *pool, bool zero);
 void hspan_pool_put(struct hspan_pool *pool, struct folio *folio);
 void hspan_pool_give(struct hspan_pool *pool, struct folio *folio);
 bool hspan_pool_forget(struct hspan_pool *pool, struct folio *folio);
@@ -243,6 +273,15 @@ void hspan_poolthread_set_low(struct hspan_pool *pool, unsigned long low);
  * @pool: where blocks come from; set once
  * @heap: who has which pages; locks itself
  * @slots: the folio behind each block, or NULL; see the rules above
+ * @gate: what may change a slot or make a block writable goes on with it held for
+ *	reading, in arenas that can have snapshots; taken for writing at the
+ *	instant of a snapshot, and at its end
+ * @snapshot: the one there is, or NULL (@gate)
+ * @snapshot_budget: most blocks a snapshot may have of its own; written by sysfs
+ * @nr_snapshots: snapshots ever taken
+ * @nr_broken: of those, broken
+ * @nr_copied: blocks copied for them
+ * @gate_ns: for how long the last one's gate was closed (@gate)
  * @ending: nothing maps it and nobody can: blocks need not be unmapped, and
  *	bits are left to hspan_side_free(); set once
  * @side: pages of the CONTROL, PAGE_MAP, BITS and NOTES regions by
@@ -275,6 +314,13 @@ struct hspan_arena {
 	struct hspan_pool *pool;
 	struct hspan_heap *heap;
 	struct folio **slots;
+	struct rw_semaphore gate;
+	struct hspan_snapshot *snapshot;
+	unsigned long snapshot_budget;
+	atomic_long_t nr_snapshots;
+	atomic_long_t nr_broken;
+	atomic_long_t nr_copied;
+	u64 gate_ns;
 	bool ending;
 	struct xarray side;
 	struct ida client_ids;
@@ -299,11 +345,21 @@ struct hspan_client {
 	atomic_t nr_pressed;
 };
 
+/* Can it have snapshots?  Then its faults and slots are gated. */
+static inline bool hspan_is_gated(const struct hspan_arena *arena)
+{
+	return arena->flags & HSPAN_ARENA_SNAPSHOT;
+}
+
 extern const struct file_operations hspan_arena_fops;
 
 struct hspan_arena *hspan_arena_create(struct hspan_pool *pool,
 				       const struct hspan_arena_create *args);
 void hspan_arena_put(struct hspan_arena *arena);
+struct inode *hspan_inode_create(u64 size, umode_t mode);
+void hspan_inode_put(struct inode *inode);
+struct file *hspan_file_open(struct inode *inode, unsigned int flags,
+			     const struct file_operations *fops);
 struct file *hspan_client_open(struct hspan_arena *arena, unsigned int flags);
 int hspan_client_fd(struct hspan_arena *arena, unsigned int fd_flags);
 void hspan_arena_stats(struct hspan_arena *arena,
@@ -386,6 +442,9 @@ u64 hspan_region_size(const struct hspan_arena *arena,
 		      enum hspan_region region);
 int hspan_region_find(const struct hspan_arena *arena, u64 pgoff, u64 nr_pages);
 int hspan_mmap(struct file *file, struct vm_area_struct *vma);
+int hspan_snapshot_mmap(struct file *file, struct vm_area_struct *vma);
+struct folio *hspan_slot_lock(struct folio **slot);
+struct folio *hspan_slot_trylock(struct folio **slot);
 
 /* ---- side.c: pages of the regions beside the data ---- */
 
@@ -419,6 +478,68 @@ void hspan_side_free(struct hspan_arena *arena);
 
 extern const struct hspan_heap_ops hspan_arena_heap_ops;
 
+void hspan_block_fill(struct hspan_arena *arena, u32 block,
+		      struct folio *folio);
+void hspan_block_init(struct hspan_arena *arena, u32 block,
+		      struct folio *folio);
+void hspan_block_discard(struct hspan_arena *arena, struct folio *folio);
+
+/* ---- snapshot.c: images of an arena, copied where it is written ---- */
+
+/**
+ * struct hspan_snapshot - an arena's data as it was; what a file's private_data is
+ * @arena: holds a reference; set once
+ * @inode: owns the address_space of its mappings; set once
+ * @budget: most blocks of its own; set once
+ * @slots: the folio behind each block of the image, or NULL: set at the instant,
+ *	emptied under the folio's lock
+ * @members: one bit a block: in the image at the instant
+ * @owned: one bit a block: the folio is ours, not the arena's
+ * @nr_blocks: bits in @members
+ * @nr_owned: bits in @owned, and copies that are being made; at most @budget
+ * @nr_copied: blocks copied
+ * @nr_kept: blocks that the arena gave back
+ * @nr_lost: blocks no more in the image
+ * @faults: page faults
+ * @gate_ns: for how long the gate was closed
+ * @error: 0, or the first errno for which a block was lost
+ * @wait: who polls
+ *
+ * @slots, @owned and their counters change under the arena's gate and the
+ * folio's lock, as long as hspan_arena.snapshot is this one.
+ */
+struct hspan_snapshot {
+	struct hspan_arena *arena;
+	struct inode *inode;
+	u64 budget;
+	struct folio **slots;
+	unsigned long *members;
+	unsigned long *owned;
+	unsigned long nr_blocks;
+	atomic_long_t nr_owned;
+	atomic_long_t nr_copied;
+	atomic_long_t nr_kept;
+	atomic_long_t nr_lost;
+	atomic64_t faults;
+	u64 gate_ns;
+	int error;
+	wait_queue_head_t wait;
+};
+
+struct hspan_snapshot *hspan_snapshot_create(struct hspan_arena *arena,
+					     u64 budget);
+int hspan_snapshot_take(struct hspan_snapshot *snap);
+void hspan_snapshot_destroy(struct hspan_snapshot *snap);
+bool hspan_snapshot_unshare(struct hspan_arena *arena, u32 block,
+			    struct folio *folio);
+bool hspan_snapshot_keep(struct hspan_arena *arena, u32 block,
+			 struct folio *folio);
+
+/* ---- cmd_snapshot.c: files of snapshots, and their ioctls ---- */
+
+long hspan_cmd_snapshot(struct hspan_call *call);
+long hspan_cmd_snapshot_info(struct hspan_call *call);
+
 /* ---- ioctl.c: from a command number to a handler ---- */
 
 union hspan_ioctl_arg {
@@ -434,11 +555,14 @@ union hspan_ioctl_arg {
 	struct hspan_limit limit;
 	struct hspan_arena_stats stats;
 	struct hspan_arena_find arena_find;
+	struct hspan_snapshot_take snapshot_take;
+	struct hspan_snapshot_info snapshot_info;
 };
 
 /**
  * struct hspan_call - one ioctl on its way
- * @client: who calls; NULL on the device
+ * @client: who calls; NULL on the device and on a snapshot
+ * @snap: the snapshot it is about, or NULL
  * @uarg: the caller's struct
  * @usize: bytes in it
  * @ksize: bytes this module knows
@@ -447,6 +571,7 @@ union hspan_ioctl_arg {
  */
 struct hspan_call {
 	struct hspan_client *client;
+	struct hspan_snapshot *snap;
 	void __user *uarg;
 	size_t usize;
 	size_t ksize;
@@ -460,6 +585,8 @@ void hspan_ioctl_refused(const struct hspan_client *client, unsigned int cmd,
 			 long err);
 long hspan_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long hspan_arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long hspan_snapshot_ioctl(struct file *file, unsigned int cmd,
+			  unsigned long arg);
 
 /* ---- cmd_arena.c, cmd_span.c: handlers ---- */
 
@@ -484,6 +611,7 @@ long hspan_cmd_release(struct hspan_call *call);
 /* ---- fdinfo.c, sysfs.c, arena_sysfs.c, debugfs.c, main.c ---- */
 
 void hspan_show_fdinfo(struct seq_file *m, struct file *file);
+void hspan_snapshot_show_fdinfo(struct seq_file *m, struct file *file);
 extern const struct attribute_group *hspan_sysfs_groups[];
 extern struct miscdevice hspan_miscdev;
 

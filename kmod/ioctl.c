@@ -17,6 +17,7 @@
 
 #define HSPAN_ON_DEVICE		BIT(0)
 #define HSPAN_ON_ARENA		BIT(1)
+#define HSPAN_ON_SNAPSHOT	BIT(2)
 
 /**
  * struct hspan_ioctl - one command
@@ -66,6 +67,9 @@ static const struct hspan_ioctl hspan_ioctls[] = {
 	HSPAN_IOCTL(HSPAN_IOC_STATS, hspan_cmd_stats, HSPAN_ON_ARENA),
 	HSPAN_IOCTL(HSPAN_IOC_ARENA_FIND, hspan_cmd_arena_find,
 		    HSPAN_ON_DEVICE),
+	HSPAN_IOCTL(HSPAN_IOC_SNAPSHOT, hspan_cmd_snapshot, HSPAN_ON_ARENA),
+	HSPAN_IOCTL(HSPAN_IOC_SNAPSHOT_INFO, hspan_cmd_snapshot_info,
+		    HSPAN_ON_SNAPSHOT),
 };
 
 /**
@@ -116,7 +120,8 @@ static const struct hspan_ioctl *hspan_ioctl_find(unsigned int cmd,
 	return desc;
 }
 
-static long hspan_ioctl_do(struct hspan_client *client, unsigned int where,
+static long hspan_ioctl_do(struct hspan_client *client,
+			   struct hspan_snapshot *snap, unsigned int where,
 			   unsigned int cmd, unsigned long arg)
 {
 	const struct hspan_ioctl *desc = hspan_ioctl_find(cmd, where);
@@ -127,6 +132,7 @@ static long hspan_ioctl_do(struct hspan_client *client, unsigned int where,
 	if (!desc)
 		return -ENOTTY;
 	call.client = client;
+	call.snap = snap;
 	call.uarg = (void __user *)arg;
 	call.usize = _IOC_SIZE(cmd);
 	call.ksize = _IOC_SIZE(desc->cmd);
@@ -176,14 +182,25 @@ static long hspan_ioctl_end(struct hspan_client *client, unsigned int cmd,
 long hspan_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return hspan_ioctl_end(NULL, cmd,
-			       hspan_ioctl_do(NULL, HSPAN_ON_DEVICE, cmd, arg));
+			       hspan_ioctl_do(NULL, NULL, HSPAN_ON_DEVICE, cmd,
+					      arg));
+}
+
+long hspan_snapshot_ioctl(struct file *file, unsigned int cmd,
+			  unsigned long arg)
+{
+	struct hspan_snapshot *snap = file->private_data;
+
+	return hspan_ioctl_end(NULL, cmd,
+			       hspan_ioctl_do(NULL, snap, HSPAN_ON_SNAPSHOT,
+					      cmd, arg));
 }
 
 static noinline long hspan_arena_ioctl_any(struct hspan_client *client,
 					   unsigned int cmd, unsigned long arg)
 {
 	return hspan_ioctl_end(client, cmd,
-			       hspan_ioctl_do(client, HSPAN_ON_ARENA, cmd,
+			       hspan_ioctl_do(client, NULL, HSPAN_ON_ARENA, cmd,
 					      arg));
 }
 

@@ -205,9 +205,12 @@ static struct folio *hspan_pool_pick(struct list_head *list)
 	return NULL;
 }
 
-/* A clean block if there is one, of either kind, else a dirty one. */
+/*
+ * A clean block if there is one, of either kind, else a dirty one; or the other
+ * way round for who does not want it zero.
+ */
 static struct folio *hspan_pool_take_node(struct hspan_pool *pool, int nid,
-					  bool *clean)
+					  bool zero, bool *clean)
 {
 	struct hspan_pool_node *node = &pool->nodes[nid];
 	struct hspan_pool_stock *stock;
@@ -217,7 +220,7 @@ static struct folio *hspan_pool_take_node(struct hspan_pool *pool, int nid,
 	spin_lock(&node->lock);
 	for (i = 0; !folio && i < 2 * HSPAN_NR_STOCKS; i++) {
 		stock = &node->stock[i % HSPAN_NR_STOCKS];
-		*clean = i < HSPAN_NR_STOCKS;
+		*clean = (i < HSPAN_NR_STOCKS) == zero;
 		folio = hspan_pool_pick(*clean ? &stock->clean : &stock->dirty);
 		if (folio)
 			hspan_stock_del(stock, folio, *clean);
@@ -226,17 +229,18 @@ static struct folio *hspan_pool_take_node(struct hspan_pool *pool, int nid,
 	return folio;
 }
 
-static struct folio *hspan_pool_recycle(struct hspan_pool *pool, int nid)
+static struct folio *hspan_pool_recycle(struct hspan_pool *pool, int nid,
+					bool zero)
 {
 	struct folio *folio;
 	bool clean;
 
-	while ((folio = hspan_pool_take_node(pool, nid, &clean))) {
-		if (clean && unlikely(folio_test_has_hwpoisoned(folio))) {
+	while ((folio = hspan_pool_take_node(pool, nid, zero, &clean))) {
+		if (unlikely(folio_test_has_hwpoisoned(folio))) {
 			hspan_block_quarantine(pool, folio);
 			continue;
 		}
-		if (!clean) {
+		if (zero && !clean) {
 			if (!hspan_block_zero(pool, folio))
 				continue;
 			atomic_long_inc(&pool->nr_zeroed);
@@ -260,10 +264,12 @@ static struct folio *hspan_pool_adopt(struct hspan_pool *pool,
 }
 
 /* Where the caller's memory policy wants it. */
-static struct folio *hspan_pool_alloc(struct hspan_pool *pool)
+static struct folio *hspan_pool_alloc(struct hspan_pool *pool, bool zero)
 {
-	return hspan_pool_adopt(pool, folio_alloc(HSPAN_POOL_GFP,
-						  HSPAN_BLOCK_ORDER), false);
+	gfp_t gfp = zero ? HSPAN_POOL_GFP : HSPAN_POOL_GFP & ~__GFP_ZERO;
+
+	return hspan_pool_adopt(pool, folio_alloc(gfp, HSPAN_BLOCK_ORDER),
+				false);
 }
 
 static struct folio *hspan_pool_alloc_node(struct hspan_pool *pool, gfp_t gfp,
@@ -276,30 +282,32 @@ static struct folio *hspan_pool_alloc_node(struct hspan_pool *pool, gfp_t gfp,
 /**
  * hspan_pool_take() - a block for an arena
  * @pool: the pool
+ * @zero: it must be all zero; else the caller overwrites all of it before
+ *	anybody can see it
  *
  * Looks on this node, then asks the system, then looks on other nodes, then
  * asks again after giving up one block that waits for another cgroup.
  *
- * Return: a folio that is all zero and that nobody else refers to, or NULL.
+ * Return: a folio that nobody else refers to, or NULL.
  */
-struct folio *hspan_pool_take(struct hspan_pool *pool)
+struct folio *hspan_pool_take(struct hspan_pool *pool, bool zero)
 {
 	int here = numa_mem_id();
 	struct folio *folio;
 	int nid;
 
-	folio = hspan_pool_recycle(pool, here);
+	folio = hspan_pool_recycle(pool, here, zero);
 	if (!folio)
-		folio = hspan_pool_alloc(pool);
+		folio = hspan_pool_alloc(pool, zero);
 	if (!folio) {
 		for_each_online_node(nid) {
-			folio = hspan_pool_recycle(pool, nid);
+			folio = hspan_pool_recycle(pool, nid, zero);
 			if (folio)
 				break;
 		}
 	}
 	if (!folio && hspan_pool_shrink(pool, 1))
-		folio = hspan_pool_alloc(pool);
+		folio = hspan_pool_alloc(pool, zero);
 	if (folio) {
 		atomic_long_inc(&pool->in_use);
 	} else {

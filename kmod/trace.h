@@ -106,6 +106,64 @@ TRACE_EVENT(hugespan_block_put,
 		  __entry->recycled ? "recycled" : "lost")
 );
 
+TRACE_EVENT(hugespan_snapshot_take,
+	TP_PROTO(u64 arena, u64 blocks, u64 copied, u64 gate_ns, int err),
+	TP_ARGS(arena, blocks, copied, gate_ns, err),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, blocks)
+		__field(u64, copied)
+		__field(u64, gate_ns)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->blocks = blocks;
+		__entry->copied = copied;
+		__entry->gate_ns = gate_ns;
+		__entry->err = err;
+	),
+	TP_printk("arena=%llu blocks=%llu copied=%llu gate_ns=%llu err=%d",
+		  __entry->arena, __entry->blocks, __entry->copied,
+		  __entry->gate_ns, __entry->err)
+);
+
+TRACE_EVENT(hugespan_snapshot_copy,
+	TP_PROTO(u64 arena, u32 block, int err),
+	TP_ARGS(arena, block, err),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u32, block)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->block = block;
+		__entry->err = err;
+	),
+	TP_printk("arena=%llu block=%u err=%d", __entry->arena,
+		  __entry->block, __entry->err)
+);
+
+TRACE_EVENT(hugespan_snapshot_end,
+	TP_PROTO(u64 arena, u64 owned, u64 lost, int err),
+	TP_ARGS(arena, owned, lost, err),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, owned)
+		__field(u64, lost)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->owned = owned;
+		__entry->lost = lost;
+		__entry->err = err;
+	),
+	TP_printk("arena=%llu owned=%llu lost=%llu err=%d", __entry->arena,
+		  __entry->owned, __entry->lost, __entry->err)
+);
+
 TRACE_EVENT(hugespan_cycle,
 	TP_PROTO(u64 arena, u32 sweepgen, int err),
 	TP_ARGS(arena, sweepgen, err),

@@ -38,7 +38,7 @@ static void pool_test_exit(struct kunit *test)
 
 static struct folio *take(struct kunit *test)
 {
-	struct folio *folio = hspan_pool_take(test->priv);
+	struct folio *folio = hspan_pool_take(test->priv, true);
 
 	KUNIT_ASSERT_NOT_NULL(test, folio);
 	return folio;

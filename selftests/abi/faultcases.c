@@ -86,6 +86,22 @@ static void prepare_unswept(struct fault_ctx *ctx)
 	assert_true(abi_cycle(ctx->fd) > 0);
 }
 
+/* An arena that can have snapshots, with a block. */
+static void prepare_gated(struct fault_ctx *ctx)
+{
+	struct hspan_arena_create args = {
+		.size = ABI_BLOCKS * HSPAN_BLOCK_SIZE,
+		.flags = HSPAN_ARENA_SNAPSHOT,
+	};
+	int dev = abi_device();
+
+	close(ctx->fd);
+	ctx->fd = ioctl(dev, HSPAN_IOC_ARENA_CREATE, &args);
+	assert_true(ctx->fd >= 0);
+	close(dev);
+	prepare_one(ctx);
+}
+
 /* A call that returns a file descriptor, on the device. */
 static int run_on_device(unsigned int cmd, void *args)
 {
@@ -264,6 +280,61 @@ static int run_map(struct fault_ctx *ctx)
 	return 0;
 }
 
+static int run_snapshot(struct fault_ctx *ctx)
+{
+	struct hspan_snapshot_take args = {};
+	int snap = ioctl(ctx->fd, HSPAN_IOC_SNAPSHOT, &args);
+
+	if (snap < 0)
+		return -1;
+	close(snap);
+	return 0;
+}
+
+static int run_snapshot_info(struct fault_ctx *ctx)
+{
+	struct hspan_snapshot_take args = {};
+	struct hspan_snapshot_info info = {};
+	unsigned long long map[2];
+	int snap = ioctl(ctx->fd, HSPAN_IOC_SNAPSHOT, &args), ret, err;
+
+	if (snap < 0)
+		return -1;
+	info.map = (uintptr_t)map;
+	info.map_size = sizeof(map);
+	ret = ioctl(snap, HSPAN_IOC_SNAPSHOT_INFO, &info);
+	err = errno;
+	close(snap);
+	errno = err;
+	return ret;
+}
+
+/* A write is never refused, whether the block could be copied or not. */
+static int run_write_shared(struct fault_ctx *ctx)
+{
+	struct hspan_snapshot_take args = {};
+	struct hspan_snapshot_info info = {};
+	volatile char *p;
+	int snap;
+
+	p = mmap(NULL, HSPAN_BLOCK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		 ctx->fd, HSPAN_OFF_DATA);
+	if (p == MAP_FAILED)
+		return -1;
+	snap = ioctl(ctx->fd, HSPAN_IOC_SNAPSHOT, &args);
+	if (snap >= 0) {
+		*p = 1;
+		while (ioctl(snap, HSPAN_IOC_SNAPSHOT_INFO, &info))
+			continue;
+		close(snap);
+	}
+	unmap(p, HSPAN_BLOCK_SIZE);
+	if (snap < 0)
+		info.error = ENOMEM;
+	errno = info.error;
+	return info.error ? -1 : 0;
+}
+
 /* Bits of blocks that are not there, which are charged one by one. */
 static int run_lone_bits(struct fault_ctx *ctx)
 {
@@ -434,6 +505,9 @@ const struct fault_case fault_cases[] = {
 	{ "bits without a block", 0, prepare_nothing, run_lone_bits },
 	{ "create, old struct", 0, prepare_nothing, run_create_old },
 	{ "stats, new struct", 0, prepare_nothing, run_stats_new },
+	{ "snapshot", FAULT_STARVE, prepare_gated, run_snapshot },
+	{ "snapshot info", 0, prepare_gated, run_snapshot_info },
+	{ "write to what is shared", 0, prepare_gated, run_write_shared },
 	{ "debugfs", FAULT_BY_SITE, prepare_nothing, run_debugfs },
 	{ "create as another user", FAULT_BY_SITE, prepare_nothing,
 	  run_create_as },

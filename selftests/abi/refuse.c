@@ -242,7 +242,7 @@ static void bad_arena(void **state)
 		{ .size = HSPAN_BLOCK_SIZE, .base = 1ULL << 47 },
 		{ .size = 2 * HSPAN_BLOCK_SIZE,
 		  .base = (1ULL << 47) - HSPAN_BLOCK_SIZE },
-		{ .size = HSPAN_BLOCK_SIZE, .flags = 2 },
+		{ .size = HSPAN_BLOCK_SIZE, .flags = 4 },
 		{ .size = HSPAN_BLOCK_SIZE, .flags = 1U << 31 },
 		{ .size = HSPAN_BLOCK_SIZE, .fd_flags = O_NONBLOCK },
 		{ .size = HSPAN_BLOCK_SIZE, .fd_flags = ~0U },

@@ -119,6 +119,7 @@ struct hspan_control {
 /* struct hspan_device_info.features */
 #define HSPAN_FEATURE_NAMED	(1ULL << 0) /* arenas with names */
 #define HSPAN_FEATURE_DONTFORK	(1ULL << 1) /* HSPAN_ARENA_DONTFORK */
+#define HSPAN_FEATURE_SNAPSHOT	(1ULL << 2) /* HSPAN_ARENA_SNAPSHOT */
 
 /**
  * struct hspan_device_info - HSPAN_IOC_DEVICE_INFO, on the device or an arena
@@ -138,6 +139,7 @@ struct hspan_device_info {
 
 /* struct hspan_arena_create.flags */
 #define HSPAN_ARENA_DONTFORK	(1U << 0) /* a fork's child has no mapping of it */
+#define HSPAN_ARENA_SNAPSHOT	(1U << 1) /* HSPAN_IOC_SNAPSHOT may be used */
 
 #define HSPAN_NAME_SIZE		32	/* of a name, with a zero at the end */
 
@@ -393,6 +395,78 @@ struct hspan_arena_find {
 	__u32 fd_flags;
 };
 
+/**
+ * struct hspan_snapshot_take - HSPAN_IOC_SNAPSHOT, on an arena fd
+ * @budget: most blocks that the snapshot may come to hold for itself; 0 = as
+ *	many as the arena's user may hold
+ * @flags: must be 0
+ * @fd_flags: O_CLOEXEC or 0
+ *
+ * Returns a snapshot fd: a read-only image of the arena's data at one instant
+ * between call and return.  mmap() takes MAP_SHARED, PROT_READ and the offsets of
+ * the data region.  In the image are the blocks that held a span at the instant;
+ * elsewhere access raises SIGBUS.  Writers of the arena are not held up but for
+ * the instant, and while a block is copied that they are the first to write.
+ *
+ * The snapshot ends with its last descriptor and mapping, and keeps the arena
+ * until then.
+ *
+ * If a block that is written cannot be copied the snapshot is broken, for good:
+ * that block is not in the image any more, poll() gives POLLERR, and struct
+ * hspan_snapshot_info.error says why.  Whoever has read the image should look
+ * there afterwards: what was read before it was broken is right.
+ *
+ * Errors: EOPNOTSUPP the arena was created without HSPAN_ARENA_SNAPSHOT; EBUSY
+ * it has a snapshot; ENOSPC more blocks than @budget were in use by the kernel
+ * at the instant, and had to be copied; EHWPOISON one of these has a memory
+ * error; EINVAL flags; EINTR killed; EDQUOT the arena's user may hold no more;
+ * ENOMEM; EMFILE, ENFILE.
+ */
+struct hspan_snapshot_take {
+	__u64 budget;
+	__u32 flags;
+	__u32 fd_flags;
+};
+
+/* One bit for each block of the largest arena, in bytes. */
+#define HSPAN_SNAPSHOT_MAP_MAX	(HSPAN_ARENA_MAX >> HSPAN_BLOCK_SHIFT >> 3)
+
+/**
+ * struct hspan_snapshot_info - HSPAN_IOC_SNAPSHOT_INFO, on a snapshot fd
+ * @map: user pointer to @map_size bytes, or 0: filled with a bit for each block
+ *	of the arena, set for those of the image at the instant
+ * @map_size: multiple of 8, at most HSPAN_SNAPSHOT_MAP_MAX; bits beyond the
+ *	arena's are zero
+ * @error: out: 0, or the errno value for which the snapshot is broken: ENOSPC
+ *	the budget was used up, EDQUOT the user's limit, ENOMEM, EHWPOISON
+ * @arena: out: number of the arena
+ * @size: out: bytes of address range, those of the arena
+ * @budget: out: most blocks of its own
+ * @blocks: out: blocks in the image at the instant
+ * @copied: out: of those, blocks copied since, or at the instant
+ * @kept: out: of those, blocks that the arena has given back since
+ * @lost: out: of those, blocks that are not in the image any more
+ * @faults: out: page faults of the image
+ * @gate_ns: out: for how long writers had to wait at the instant
+ *
+ * @blocks less @copied, @kept and @lost are shared with the arena still;
+ * @copied and @kept are blocks of the snapshot's own.
+ */
+struct hspan_snapshot_info {
+	__u64 map;
+	__u32 map_size;
+	__u32 error;
+	__u64 arena;
+	__u64 size;
+	__u64 budget;
+	__u64 blocks;
+	__u64 copied;
+	__u64 kept;
+	__u64 lost;
+	__u64 faults;
+	__u64 gate_ns;
+};
+
 #define HSPAN_IOC_MAGIC		0xB5
 #define HSPAN_IOC_DEVICE_INFO	_IOR(HSPAN_IOC_MAGIC, 0x00, struct hspan_device_info)
 #define HSPAN_IOC_ARENA_CREATE	_IOW(HSPAN_IOC_MAGIC, 0x01, struct hspan_arena_create)
@@ -406,5 +480,7 @@ struct hspan_arena_find {
 #define HSPAN_IOC_LIMIT		_IOW(HSPAN_IOC_MAGIC, 0x09, struct hspan_limit)
 #define HSPAN_IOC_STATS		_IOR(HSPAN_IOC_MAGIC, 0x0a, struct hspan_arena_stats)
 #define HSPAN_IOC_ARENA_FIND	_IOW(HSPAN_IOC_MAGIC, 0x0b, struct hspan_arena_find)
+#define HSPAN_IOC_SNAPSHOT	_IOW(HSPAN_IOC_MAGIC, 0x0c, struct hspan_snapshot_take)
+#define HSPAN_IOC_SNAPSHOT_INFO	_IOWR(HSPAN_IOC_MAGIC, 0x0d, struct hspan_snapshot_info)
 
 #endif /* _UAPI_LINUX_HUGESPAN_H */
