@@ -166,6 +166,8 @@ bool op_collect(struct worker *w);
 bool op_cycle(struct worker *w);
 bool op_release(struct worker *w);
 bool op_limit(struct worker *w);
+bool op_snapshot(struct worker *w);
+bool op_image(struct worker *w);
 bool op_ask(struct worker *w);
 bool op_wild(struct worker *w);
 

@@ -102,6 +102,8 @@ bool op_create(struct worker *w)
 	}
 	if (fuzz_chance(w, 4))
 		args.flags = HSPAN_ARENA_DONTFORK;
+	if (fuzz_chance(w, 2))
+		args.flags |= HSPAN_ARENA_SNAPSHOT;
 	if (fuzz_chance(w, 3)) {
 		name_it(w, args.name);
 		args.mode = fuzz_chance(w, 2) ? 0666 : fuzz_below(w, 0777);
@@ -363,6 +365,37 @@ bool op_limit(struct worker *w)
 	return !call(w, fuzz_fd(w), HSPAN_IOC_LIMIT, &args);
 }
 
+/* It takes the place of a file, to be mapped, passed on and asked like those. */
+bool op_snapshot(struct worker *w)
+{
+	struct hspan_snapshot_take args = {
+		.budget = fuzz_chance(w, 2) ? 0 : fuzz_below(w, 4),
+		.fd_flags = O_CLOEXEC,
+	};
+	int i = fuzz_slot(w);
+
+	if (fuzz_chance(w, 16))
+		args.budget = fuzz_number(w);
+	if (fuzz_chance(w, 30))
+		args.flags = fuzz_number(w);
+	if (fuzz_chance(w, 30))
+		args.fd_flags = fuzz_number(w);
+	return fuzz_add_fd(w, call(w, w->fds[i], HSPAN_IOC_SNAPSHOT, &args),
+			   w->blocks[i]) >= 0;
+}
+
+bool op_image(struct worker *w)
+{
+	uint64_t *map = LIST(4);
+	struct hspan_snapshot_info info = {
+		.map = fuzz_chance(w, 3) ? 0 : list_at(w, map),
+		.map_size = fuzz_chance(w, 16) ? fuzz_number(w) :
+						 8 * fuzz_below(w, 16),
+	};
+
+	return !call(w, fuzz_fd(w), HSPAN_IOC_SNAPSHOT_INFO, &info);
+}
+
 bool op_ask(struct worker *w)
 {
 	struct hspan_device_info device;
@@ -392,7 +425,8 @@ bool op_wild(struct worker *w)
 		HSPAN_IOC_ARENA_INFO, HSPAN_IOC_ARENA_OPEN, HSPAN_IOC_SPAN_GET,
 		HSPAN_IOC_SPAN_PUT, HSPAN_IOC_SWEEP_NEXT, HSPAN_IOC_CYCLE,
 		HSPAN_IOC_RELEASE, HSPAN_IOC_LIMIT, HSPAN_IOC_STATS,
-		HSPAN_IOC_ARENA_FIND,
+		HSPAN_IOC_ARENA_FIND, HSPAN_IOC_SNAPSHOT,
+		HSPAN_IOC_SNAPSHOT_INFO,
 	};
 	unsigned long cmd = known[fuzz_below(w, ARRAY_SIZE(known))];
 	unsigned int i, size = 8 * fuzz_below(w, 16);

@@ -31,6 +31,8 @@ static const struct fuzz_op ops[] = {
 	{ "cycle", 6, op_cycle },
 	{ "release", 6, op_release },
 	{ "limit", 3, op_limit },
+	{ "snapshot", 8, op_snapshot },
+	{ "image", 4, op_image },
 	{ "ask", 8, op_ask },
 	{ "wild ioctl", 12, op_wild },
 	{ "map", 30, op_map },
