@@ -63,6 +63,7 @@ static const struct limit {
 	{ "span", "get+put", 1200, 1200, "-no-tomoyo" },
 	{ "span", "get+put-of-32", 150, 150, "-no-tomoyo" },
 	{ "teardown", "large-spans", 6000, 6000, "" },
+	{ "snapshot", "gate", 1000, 1000, "" },
 };
 
 /**
@@ -259,11 +260,12 @@ static void be_alone(void)
 		err(2, "sched_setscheduler");
 }
 
-static int arena_create(unsigned long blocks)
+static int arena_create(unsigned long blocks, unsigned int flags)
 {
 	struct hspan_arena_create args = {
 		.size = blocks * BLOCK,
 		.limit = blocks,
+		.flags = flags,
 	};
 	int dev = open("/dev/hugespan", O_RDWR), fd;
 
@@ -413,7 +415,7 @@ static void bench_pages(int fd)
 
 static void bench_spans(void)
 {
-	int fd = arena_create(16);
+	int fd = arena_create(16, 0);
 
 	bench_syscalls(fd);
 	bench_batch(fd, 1);
@@ -492,7 +494,7 @@ static void teardown(int fd, char *p, unsigned long blocks, const char *metric)
 static void bench_map(unsigned long blocks)
 {
 	struct hspan_span *spans = calloc(blocks, sizeof(*spans));
-	int fd = arena_create(blocks);
+	int fd = arena_create(blocks, 0);
 	char *p = arena_map(fd, blocks);
 	unsigned long again = blocks / 8;
 
@@ -513,7 +515,7 @@ static void bench_map(unsigned long blocks)
 static void bench_small_teardown(unsigned long blocks)
 {
 	static struct hspan_span spans[HSPAN_BATCH_MAX];
-	int fd = arena_create(blocks);
+	int fd = arena_create(blocks, 0);
 	char *p = arena_map(fd, blocks);
 	unsigned long i, j;
 
@@ -526,6 +528,76 @@ static void bench_small_teardown(unsigned long blocks)
 	}
 	must_be_huge("FilePmdMapped", blocks);
 	teardown(fd, p, blocks, "small-spans");
+}
+
+/* ---- snapshots ---- */
+
+#define SNAPSHOTS	8
+#define WRITTEN		4	/* blocks after each; 2 MiB are copied */
+
+/* As long as writers had to wait: here a nanosecond is an instruction. */
+static uint64_t gate_of(int snap)
+{
+	struct hspan_snapshot_info info = { 0 };
+
+	if (ioctl(snap, HSPAN_IOC_SNAPSHOT_INFO, &info))
+		err(2, "HSPAN_IOC_SNAPSHOT_INFO");
+	return info.gate_ns;
+}
+
+/* Read or write each of some blocks. */
+static void touch_all(struct samples *s, volatile char *p, unsigned long blocks,
+		      bool write)
+{
+	unsigned long i;
+	uint64_t t0;
+
+	for (i = 0; i < blocks; i++) {
+		t0 = now();
+		if (write)
+			p[i * BLOCK] = 1;
+		else
+			(void)p[i * BLOCK];
+		add(s, t0, now());
+	}
+}
+
+/* All is mapped for writing when it is taken. */
+static void bench_snapshot(unsigned long blocks)
+{
+	static struct samples takes, gates, reads, copies, writes, ends;
+	struct hspan_snapshot_take args = { 0 };
+	int fd = arena_create(blocks, HSPAN_ARENA_SNAPSHOT), snap, i;
+	char *p = arena_map(fd, blocks);
+	struct hspan_span span = { 0 };
+	uint64_t t0;
+
+	wait_for_pool(blocks);
+	get(fd, &span, 1, HSPAN_CLASS_LARGE_SCAN, blocks * HSPAN_BLOCK_PAGES);
+	for (i = 0; i < SNAPSHOTS; i++) {
+		touch_all(&writes, p, blocks, true);
+		t0 = now();
+		snap = ioctl(fd, HSPAN_IOC_SNAPSHOT, &args);
+		add(&takes, t0, now());
+		if (snap < 0)
+			err(2, "HSPAN_IOC_SNAPSHOT");
+		add(&gates, 0, gate_of(snap) + overhead);
+		touch_all(&reads, p, blocks, false);
+		touch_all(&copies, p, WRITTEN, true);
+		t0 = now();
+		close(snap);
+		add(&ends, t0, now());
+		writes.nr = 0;
+	}
+	touch_all(&writes, p, blocks, true);
+	report("snapshot", "take", "hugespan", &takes, blocks);
+	report("snapshot", "gate", "hugespan", &gates, blocks);
+	report("snapshot", "read-again", "hugespan", &reads, 1);
+	report("snapshot", "write-with-copy", "hugespan", &copies, 1);
+	report("snapshot", "write-again", "hugespan", &writes, 1);
+	report("snapshot", "end", "hugespan", &ends, blocks);
+	munmap(p, blocks * BLOCK);
+	close(fd);
 }
 
 /* ---- the rivals ---- */
@@ -592,6 +664,7 @@ int main(int argc, char **argv)
 	if (blocks) {
 		bench_map(blocks);
 		bench_small_teardown(blocks / 8);
+		bench_snapshot(blocks);
 	}
 	/*
 	 * Last, for they leave the CPU's lists of free pages so full that who
