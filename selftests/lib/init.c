@@ -86,6 +86,8 @@ static int init_with_variable(const void *arg)
 	int ret;
 
 	snprintf(name, sizeof(name), "HUGESPAN_%s", v->name);
+	if (!strcmp(v->name, "GC"))
+		unsetenv("HUGESPAN_BACKEND"); /* not every one has snapshots */
 	setenv(name, v->text, 1);
 	ret = hspan_init(NULL);
 	if (ret != v->expected)

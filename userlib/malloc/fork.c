@@ -31,8 +31,13 @@ static void copy_span(struct hm_span *span)
 {
 	size_t size = (size_t)span->npages << HSPAN_PAGE_SHIFT;
 
-	if (hm_load(&span->heap) != &hm_large)
-		size = (span->nr_slots - span->fresh) * span->slot_size;
+	/* Another thread's may be half made: what it says is no more than a hint. */
+	if (hm_load(&span->heap) != &hm_large) {
+		size_t used = (size_t)hm_load(&span->nr_slots) * hm_load(&span->slot_size) -
+			      (size_t)hm_load(&span->fresh) * hm_load(&span->slot_size);
+
+		size = used < size ? used : size;
+	}
 	memcpy(copy.map + (span->base - (char *)hm.base), span->base, size);
 }
 

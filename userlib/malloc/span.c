@@ -57,8 +57,8 @@ static struct hm_span *take_descriptor(void)
 
 static void give_descriptor(struct hm_span *span)
 {
-	span->npages = 0;
 	spin_lock(&spans.lock);
+	span->npages = 0;
 	span->next = spans.unused;
 	spans.unused = span;
 	spin_unlock(&spans.lock);
@@ -83,6 +83,8 @@ struct hm_span *hm_span_new(uint32_t npages, uint32_t nr_entries)
 		give_descriptor(span);
 		return NULL;
 	}
+	/* It is there at once, or not yet: a fork may look at all spans meanwhile. */
+	spin_lock(&spans.lock);
 	*span = (struct hm_span){
 		.base = (char *)hm.base + ((size_t)page << HSPAN_PAGE_SHIFT),
 		.page = page,
@@ -91,6 +93,7 @@ struct hm_span *hm_span_new(uint32_t npages, uint32_t nr_entries)
 	};
 	for (uint32_t i = 0; i < nr_entries; i++)
 		hm_span_show(span, page + i);
+	spin_unlock(&spans.lock);
 	return span;
 }
 
