@@ -82,6 +82,8 @@ int abi_baseline(void **state);
 int abi_set_sysfs(const char *name, const char *value);
 long abi_smaps(const void *addr, const char *field);
 long abi_fdinfo(int fd, const char *field);
+void abi_send_fd(int sock, int fd);
+int abi_receive_fd(int sock);
 void abi_become(unsigned int id);
 pid_t abi_start_as(unsigned int id, void (*fn)(int dev, void *arg), void *arg);
 int abi_end(pid_t pid);

@@ -9,43 +9,10 @@
 
 #include "abi.h"
 
-static void send_fd(int sock, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	assert_int_equal(sendmsg(sock, &msg, 0), 1);
-}
-
-static int receive_fd(int sock)
-{
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	if (recvmsg(sock, &msg, 0) != 1)
-		return -1;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-	return fd;
-}
-
 /* Become a client of the arena that comes, and leave a word in a span. */
 static void receiver(int sock)
 {
-	int passed = receive_fd(sock), fd = abi_open(passed);
+	int passed = abi_receive_fd(sock), fd = abi_open(passed);
 	struct hspan_span span;
 	char *p;
 
@@ -72,7 +39,7 @@ static void passed_file(void **state)
 		close(fd);
 		receiver(socks[1]);
 	}
-	send_fd(socks[0], fd);
+	abi_send_fd(socks[0], fd);
 	assert_int_equal(read(socks[0], &page, 4), 4);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -93,11 +60,11 @@ static void outlives_its_maker(void **state)
 	pid = fork();
 	if (!pid) {
 		fd = abi_arena(4, 0);
-		send_fd(socks[0], fd);
+		abi_send_fd(socks[0], fd);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	fd = receive_fd(socks[1]);
+	fd = abi_receive_fd(socks[1]);
 	assert_true(fd >= 0);
 	assert_int_equal(abi_stats(fd).clients, 1);
 	close(fd);

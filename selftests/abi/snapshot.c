@@ -409,42 +409,10 @@ static void budget_of_the_arena(void **state)
 	close(snap);
 }
 
-static int receive(int sock)
-{
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	CHECK(recvmsg(sock, &msg, 0) == 1);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-	return fd;
-}
-
-static void send_it(int sock, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	assert_int_equal(sendmsg(sock, &msg, 0), 1);
-}
-
 /* Reads the image when its owner has gone, and then there is nothing to read. */
 static void reader(int sock)
 {
-	int snap = receive(sock);
+	int snap = abi_receive_fd(sock);
 	char *image = mmap(NULL, 2 * BLOCK, PROT_READ, MAP_SHARED, snap, 0);
 	char byte;
 
@@ -477,7 +445,7 @@ static void another_process_reads(void **state)
 	p = abi_map_data(fd, 2);
 	fill(fd, p, 2, 1);
 	snap = take(fd);
-	send_it(socks[0], snap);
+	abi_send_fd(socks[0], snap);
 	close(snap);
 	assert_int_equal(read(socks[0], &byte, 1), 1);
 	memset(p, 2, 2 * BLOCK);

@@ -7,7 +7,6 @@
  * do in programs; objects die at random.  The second phase has only the bands
  * that the first had not.
  */
-#include <unistd.h>
 
 #include "hand.h"
 
@@ -23,17 +22,6 @@ static struct object {
 static uint32_t nr;
 static size_t live;
 static uint64_t state;
-
-static size_t resident(void)
-{
-	unsigned long size, pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	if (!f || fscanf(f, "%lu %lu", &size, &pages) != 2)
-		exit(1);
-	fclose(f);
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 /* Stays in a band for some twenty objects; small ones are likelier by their number. */
 static uint32_t next_band(uint32_t band, uint32_t odd)
@@ -81,10 +69,10 @@ int main(void)
 	state = hand_seed(5);
 	slots = malloc(SLOTS * sizeof(*slots));
 	memset(slots, 1, SLOTS * sizeof(*slots));
-	base = resident();
+	base = hand_resident();
 	mix(12 * LIVE, 0);
-	printf("held after a mix\t%.3f\tx\n", (double)(resident() - base) / (double)live);
+	printf("held after a mix\t%.3f\tx\n", (double)(hand_resident() - base) / (double)live);
 	mix(6 * LIVE, 1);
-	printf("held after a change\t%.3f\tx\n", (double)(resident() - base) / (double)live);
+	printf("held after a change\t%.3f\tx\n", (double)(hand_resident() - base) / (double)live);
 	return 0;
 }

@@ -25,17 +25,6 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static size_t resident(void)
-{
-	unsigned long size, pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	if (!f || fscanf(f, "%lu %lu", &size, &pages) != 2)
-		exit(1);
-	fclose(f);
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void swap(void **a, void **b)
 {
 	void *t = *a;
@@ -86,7 +75,7 @@ static double watch(double end, double *worst_idle)
 int main(int argc, char **argv)
 {
 	size_t least = (size_t)hand_arg(argc, argv, 1, 16 << 10), size, total = 0, live = 0;
-	size_t most = (size_t)hand_arg(argc, argv, 2, 256 << 10), base = resident();
+	size_t most = (size_t)hand_arg(argc, argv, 2, 256 << 10), base = hand_resident();
 	size_t room = TOTAL / least + 1, nr = 0, i;
 	void **p = malloc(room * sizeof(*p));
 	double start, worst, worst_idle;
@@ -108,7 +97,7 @@ int main(int argc, char **argv)
 	start = now();
 	phase();
 	worst = watch(start + SECONDS, &worst_idle);
-	printf("held\t%.3f\tx\n", (double)(resident() - base) / (double)live);
+	printf("held\t%.3f\tx\n", (double)(hand_resident() - base) / (double)live);
 	printf("stall\t%.1f\tus\n", worst * 1e6);
 	printf("stall-idle\t%.1f\tus\n", worst_idle * 1e6);
 	return 0;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HAND_MAX_THREADS 64
 
@@ -61,6 +62,18 @@ static inline void hand_threads(long n, void *(*fn)(void *))
 			exit(1);
 	for (i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
+}
+
+/* Bytes of memory held. */
+static inline size_t hand_resident(void)
+{
+	unsigned long size, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || fscanf(f, "%lu %lu", &size, &pages) != 2)
+		exit(1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 #endif /* HAND_H */
